@@ -1,0 +1,198 @@
+//! Where settings come from: process variables, and a `KEY=value` file below them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::{Problems, SettingValue};
+
+/// Variable that names the settings file.
+const FILE_VARIABLE: &str = "INGOT_CONFIG_FILE";
+
+/// A snapshot of the variables. Variables of the process win over the file's; an empty value
+/// counts as unset (contract, platform §13).
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    values: BTreeMap<String, String>,
+}
+
+/// The settings file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// It could not be read.
+    #[error("cannot read the settings file {path} named by INGOT_CONFIG_FILE: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line is not `KEY=value`, blank or a `#` comment.
+    #[error("{path}, line {line}: expected KEY=value")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+    },
+}
+
+impl Environment {
+    /// The process environment, above the file that `INGOT_CONFIG_FILE` names, if any.
+    pub fn from_process() -> Result<Self, EnvironmentError> {
+        let mut values = match std::env::var_os(FILE_VARIABLE) {
+            Some(path) if !path.is_empty() => read_file(Path::new(&path))?,
+            _ => BTreeMap::new(),
+        };
+        values.extend(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }));
+        Ok(Self { values })
+    }
+
+    /// An environment of its own, for tests and for services that share a process.
+    pub fn from_pairs<K: Into<String>, V: Into<String>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self {
+            values: pairs
+                .into_iter()
+                .map(|(k, v)| (k.into(), v.into()))
+                .collect(),
+        }
+    }
+
+    /// The same environment with some variables replaced.
+    #[must_use]
+    pub fn with<K: Into<String>, V: Into<String>>(
+        mut self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.values
+            .extend(pairs.into_iter().map(|(k, v)| (k.into(), v.into())));
+        self
+    }
+
+    /// A variable's text; empty counts as unset.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.values
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// Reads one setting and notes what is wrong with it.
+    #[doc(hidden)]
+    pub fn read<T: SettingValue>(
+        &self,
+        names: &[&str],
+        default: Option<&str>,
+        problems: &mut Problems,
+    ) -> Option<T> {
+        let set = names.iter().find_map(|name| Some((*name, self.get(name)?)));
+        let name = set.map_or_else(
+            || names.first().copied().unwrap_or_default(),
+            |(name, _)| name,
+        );
+        match set.map(|(_, text)| text).or(default) {
+            Some(text) => match T::parse(text) {
+                Ok(value) => Some(value),
+                Err(complaint) => {
+                    problems.add(name, complaint);
+                    None
+                }
+            },
+            None => {
+                let absent = T::when_absent();
+                if absent.is_none() {
+                    problems.add(name, format!("is required: set it to {}", T::KIND));
+                }
+                absent
+            }
+        }
+    }
+
+    /// Complains about `INGOT_*` variables that no declaration knows: most often a typing error.
+    pub fn unknown(&self, known: &[&crate::Variable]) -> Problems {
+        let mut problems = Problems::default();
+        for name in self.values.keys().filter(|name| name.starts_with("INGOT_")) {
+            let declared = name == FILE_VARIABLE
+                || known
+                    .iter()
+                    .any(|v| v.name == name || v.aliases.contains(&name.as_str()));
+            if !declared {
+                problems.add(
+                    name,
+                    "is not a setting of Ingot: correct the name or remove it",
+                );
+            }
+        }
+        problems
+    }
+}
+
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>, EnvironmentError> {
+    let text = std::fs::read_to_string(path).map_err(|source| EnvironmentError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut values = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            return Err(EnvironmentError::Malformed {
+                path: path.to_owned(),
+                line: index + 1,
+            });
+        };
+        values.insert(
+            key.trim().to_owned(),
+            value.trim().trim_matches('"').to_owned(),
+        );
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Secret, Settings};
+
+    crate::settings! {
+        /// Settings of this test.
+        struct Sample {
+            /// A port.
+            port: u16 = "PORT", default "7130";
+            /// A required secret.
+            secret: Secret = "JWT_SECRET";
+            /// Something optional with an old name.
+            admin: Option<String> = "ROOT_ADMIN_USERNAME" or "ADMIN_EMAIL";
+        }
+    }
+
+    #[test]
+    fn defaults_aliases_and_required_values() {
+        let env = Environment::from_pairs([("JWT_SECRET", "s"), ("ADMIN_EMAIL", "a@b.c")]);
+        let sample = Sample::load(&env).unwrap();
+        assert_eq!(
+            (sample.port, sample.admin.as_deref()),
+            (7130, Some("a@b.c"))
+        );
+        assert_eq!(format!("{:?}", sample.secret), "***");
+    }
+
+    #[test]
+    fn every_problem_is_named_at_once() {
+        let problems = Sample::load(&Environment::from_pairs([("PORT", "70000")])).unwrap_err();
+        let named: Vec<_> = problems.iter().map(|p| p.variable.as_str()).collect();
+        assert_eq!(named, ["PORT", "JWT_SECRET"]);
+    }
+
+    #[test]
+    fn an_unknown_ingot_variable_is_named() {
+        let env = Environment::from_pairs([("INGOT_PROT", "1"), ("HOME", "/root")]);
+        assert_eq!(env.unknown(&[]).iter().count(), 1);
+    }
+}

@@ -1,0 +1,2 @@
+//! Process entry of the api service.
+fn main() {}

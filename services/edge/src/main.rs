@@ -1,0 +1,2 @@
+//! Process entry of the edge service.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The listen-relay service.

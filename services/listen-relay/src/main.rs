@@ -1,0 +1,2 @@
+//! Process entry of the listen-relay service.
+fn main() {}

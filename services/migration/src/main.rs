@@ -1,0 +1,2 @@
+//! Process entry of the migration service.
+fn main() {}

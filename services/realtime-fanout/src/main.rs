@@ -1,0 +1,2 @@
+//! Process entry of the realtime-fanout service.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The records-proxy service.

@@ -1,0 +1,2 @@
+//! Process entry of the records-proxy service.
+fn main() {}
