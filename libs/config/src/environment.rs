@@ -93,22 +93,16 @@ impl Environment {
             || names.first().copied().unwrap_or_default(),
             |(name, _)| name,
         );
-        match set.map(|(_, text)| text).or(default) {
-            Some(text) => match T::parse(text) {
-                Ok(value) => Some(value),
-                Err(complaint) => {
-                    problems.add(name, complaint);
-                    None
-                }
-            },
-            None => {
-                let absent = T::when_absent();
-                if absent.is_none() {
-                    problems.add(name, format!("is required: set it to {}", T::KIND));
-                }
-                absent
+        let Some(text) = set.map(|(_, text)| text).or(default) else {
+            let absent = T::when_absent();
+            if absent.is_none() {
+                problems.add(name, format!("is required: set it to {}", T::KIND));
             }
-        }
+            return absent;
+        };
+        T::parse(text)
+            .map_err(|complaint| problems.add(name, complaint))
+            .ok()
     }
 
     /// Complains about `INGOT_*` variables that no declaration knows: most often a typing error.

@@ -1,1 +1,19 @@
-//! ingot-http
+//! What every HTTP service of Ingot shares: the error envelope, body extractors with clear errors,
+//! the trust in the edge, header pagination, health endpoints, and a drain that finishes requests.
+//!
+//! Nothing here knows a domain: no tokens, no tables.
+
+mod body;
+mod edge;
+mod error;
+mod health;
+mod pagination;
+mod serve;
+mod traced;
+
+pub use body::{Body, Valid, Validate};
+pub use edge::{EdgeKey, EdgeSettings, Forwarded, header};
+pub use error::{ApiError, Code};
+pub use health::{Check, CheckResult, Health};
+pub use pagination::{Page, Paged};
+pub use serve::{ListenSettings, ServeError, serve};

@@ -45,7 +45,7 @@ impl Pools {
     pub fn new(registry: Arc<ProjectRegistry>, settings: PoolSettings) -> Self {
         let open = Cache::builder()
             .max_capacity(MAX_PROJECTS)
-            .time_to_idle(Duration::from_secs(600))
+            .time_to_idle(Duration::from_mins(10))
             .build();
         Self {
             registry,

@@ -1,1 +1,12 @@
-//! ingot-telemetry
+//! What a process tells about itself: logs, traces over HTTP and NATS, Prometheus metrics, and the
+//! frame in which every service runs (configuration, signals, exit code).
+
+mod context;
+mod logs;
+mod measure;
+mod run;
+
+pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
+pub use logs::{Telemetry, TelemetryError, TelemetrySettings, init};
+pub use measure::metrics_text;
+pub use run::{run_service, shutdown_on_signal};

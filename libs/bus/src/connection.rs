@@ -1,0 +1,175 @@
+//! The connection: made in the background, kept for ever, never in the way of a start.
+
+use std::time::Duration;
+
+use async_nats::ConnectOptions;
+use async_nats::connection::State;
+use async_nats::jetstream;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use ingot_config::Secret;
+use ingot_project::ProjectId;
+use ingot_telemetry::HeaderCarrier;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::subjects;
+use crate::{DashboardEvent, Invalidation};
+
+/// Longest wait for one request to the server.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest pause between attempts to reconnect.
+const MAX_BACKOFF: Duration = Duration::from_secs(2);
+
+ingot_config::settings! {
+    /// The message bus.
+    pub struct BusSettings {
+        /// Addresses of NATS, separated by commas.
+        url: String = "NATS_URL", default "nats://127.0.0.1:4222";
+        /// User for NATS, if it asks for one.
+        user: Option<String> = "NATS_USER";
+        /// Password for NATS.
+        password: Option<Secret> = "NATS_PASSWORD";
+    }
+}
+
+/// A handle to NATS; clones share one connection.
+#[derive(Debug, Clone)]
+pub struct Bus {
+    client: async_nats::Client,
+    jetstream: jetstream::Context,
+}
+
+/// The bus could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The settings make no connection possible.
+    #[error("NATS_URL: {0}")]
+    Connect(#[from] async_nats::ConnectError),
+    /// A message could not be handed over.
+    #[error("cannot publish on the bus: {0}")]
+    Publish(#[from] async_nats::PublishError),
+    /// A subscription could not be made.
+    #[error("cannot subscribe on the bus: {0}")]
+    Subscribe(#[from] async_nats::SubscribeError),
+    /// A message could not be encoded.
+    #[error("cannot encode a bus message: {0}")]
+    Encode(#[from] serde_json::Error),
+}
+
+impl Bus {
+    /// Connects in the background: returns at once, also while the server is down.
+    pub async fn connect(settings: &BusSettings, name: &str) -> Result<Self, BusError> {
+        let mut options = ConnectOptions::new()
+            .name(name)
+            .retry_on_initial_connect()
+            .connection_timeout(REQUEST_TIMEOUT)
+            .request_timeout(Some(REQUEST_TIMEOUT))
+            .ping_interval(Duration::from_secs(5))
+            .reconnect_delay_callback(|attempts| {
+                let exponent = u32::try_from(attempts.min(6)).unwrap_or(6);
+                (Duration::from_millis(25) * 2_u32.pow(exponent)).min(MAX_BACKOFF)
+            });
+        if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
+            options = options.user_and_password(user.clone(), password.expose().to_owned());
+        }
+        let servers: Vec<&str> = settings.url.split(',').map(str::trim).collect();
+        let client = options.connect(servers).await?;
+        let jetstream = jetstream::new(client.clone());
+        Ok(Self { client, jetstream })
+    }
+
+    /// Whether the connection stands; readiness depends on it.
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
+    /// The plain client, for parts of this workspace that speak a protocol of their own.
+    pub fn client(&self) -> &async_nats::Client {
+        &self.client
+    }
+
+    /// The JetStream context, likewise.
+    pub fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+
+    /// Tells dashboards what changed.
+    pub async fn publish_dashboard(
+        &self,
+        project: &ProjectId,
+        event: &DashboardEvent,
+    ) -> Result<(), BusError> {
+        self.publish_json(subjects::dashboard(project), event).await
+    }
+
+    /// Hears what dashboards should refresh on.
+    pub async fn dashboard_events(
+        &self,
+        project: &ProjectId,
+    ) -> Result<impl Stream<Item = DashboardEvent> + Send + Unpin + use<>, BusError> {
+        self.subscribe_json(subjects::dashboard(project)).await
+    }
+
+    /// Tells all services that caches of a project no longer hold.
+    pub async fn publish_invalidation(
+        &self,
+        project: &ProjectId,
+        invalidation: Invalidation,
+    ) -> Result<(), BusError> {
+        self.publish_json(subjects::invalidation(project), &invalidation)
+            .await
+    }
+
+    /// Hears which caches no longer hold.
+    pub async fn invalidations(
+        &self,
+        project: &ProjectId,
+    ) -> Result<impl Stream<Item = Invalidation> + Send + Unpin + use<>, BusError> {
+        self.subscribe_json(subjects::invalidation(project)).await
+    }
+
+    /// Publishes `message` as JSON with the current trace context.
+    pub async fn publish_json(
+        &self,
+        subject: String,
+        message: &impl Serialize,
+    ) -> Result<(), BusError> {
+        let payload = Bytes::from(serde_json::to_vec(message)?);
+        let mut headers = Headers::default();
+        ingot_telemetry::inject(&mut headers);
+        self.client
+            .publish_with_headers(subject, headers.0, payload)
+            .await?;
+        Ok(())
+    }
+
+    /// Messages of `subject`; one that cannot be read is logged and left out.
+    pub async fn subscribe_json<T: DeserializeOwned + Send + 'static>(
+        &self,
+        subject: String,
+    ) -> Result<impl Stream<Item = T> + Send + Unpin + use<T>, BusError> {
+        let messages = self.client.subscribe(subject).await?;
+        Ok(Box::pin(messages.filter_map(|message| async move {
+            serde_json::from_slice(&message.payload)
+                .inspect_err(|error| {
+                    tracing::warn!(subject = %message.subject, %error, "unreadable bus message");
+                })
+                .ok()
+        })))
+    }
+}
+
+/// NATS headers as a carrier of trace context.
+#[derive(Debug, Default)]
+pub struct Headers(pub async_nats::HeaderMap);
+
+impl HeaderCarrier for Headers {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(async_nats::HeaderValue::as_str)
+    }
+
+    fn set(&mut self, name: &str, value: String) {
+        self.0.insert(name, value.as_str());
+    }
+}

@@ -1,0 +1,140 @@
+//! Serving a router until told to stop, and then finishing what is under way.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::serve::ListenerExt;
+use http::HeaderValue;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::traced::TracingLayer;
+use crate::{ApiError, Health};
+
+ingot_config::settings! {
+    /// How a service behind the edge is reached and stopped.
+    pub struct ListenSettings {
+        /// Address that the service listens on. Each service has its own default port.
+        listen: Option<SocketAddr> = "INGOT_LISTEN";
+        /// Longest time, in seconds, that requests under way may take after a stop was asked for.
+        drain_timeout: ingot_config::Seconds = "INGOT_DRAIN_TIMEOUT", default "20";
+        /// Pause, in seconds, between "not ready" and closing the listener, in which load balancers
+        /// notice. 0 suits a single machine; a cluster needs more than one probe interval.
+        drain_delay: ingot_config::Seconds = "INGOT_DRAIN_DELAY", default "0";
+    }
+}
+
+/// A service could not start or go on serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; set INGOT_LISTEN to a free address")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The listener failed.
+    #[error("cannot accept connections: {0}")]
+    Accept(#[from] std::io::Error),
+}
+
+/// Serves `router` and the health routes until `shutdown`, then finishes the requests under way.
+///
+/// Long-lived answers (event streams, upgraded sockets) end by `shutdown` themselves; what has not
+/// ended within the drain timeout is cut.
+pub async fn serve(
+    settings: &ListenSettings,
+    default_port: u16,
+    router: Router,
+    health: Health,
+    shutdown: CancellationToken,
+) -> Result<(), ServeError> {
+    let address = settings
+        .listen
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], default_port)));
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Bind { address, source })?;
+    tracing::info!(%address, "listening");
+    let listener = listener.tap_io(|stream| {
+        // Small answers must not wait for a delayed acknowledgement.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+    });
+    let app = finish(router, &health);
+    let (drain_delay, drain_timeout) = (settings.drain_delay.0, settings.drain_timeout.0);
+    let closing = CancellationToken::new();
+    let close_listener = closing.clone();
+    let server = axum::serve(listener, app)
+        .with_graceful_shutdown(async move { close_listener.cancelled().await })
+        .into_future();
+    tokio::pin!(server);
+    tokio::select! {
+        result = &mut server => return Ok(result?),
+        () = shutdown.cancelled() => health.start_draining(),
+    }
+    // Still accepting: the edge and the orchestrator are told through /readyz first.
+    if !drain_delay.is_zero() {
+        tokio::select! {
+            result = &mut server => return Ok(result?),
+            () = tokio::time::sleep(drain_delay) => {}
+        }
+    }
+    closing.cancel();
+    if tokio::time::timeout(drain_timeout.max(Duration::from_millis(1)), server)
+        .await
+        .is_err()
+    {
+        tracing::warn!(timeout = ?drain_timeout, "requests still under way at the drain timeout");
+    }
+    Ok(())
+}
+
+/// The layers that every service has, outermost last.
+fn finish(router: Router, health: &Health) -> Router {
+    router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(unknown_route)
+        .layer(CatchPanicLayer::custom(|_panic| {
+            // The panic hook has logged it; the caller gets an answer instead of a cut connection.
+            axum::response::IntoResponse::into_response(ApiError::internal(&"handler panicked"))
+        }))
+        .layer(axum::middleware::map_response(json_with_charset))
+        .layer(TracingLayer)
+        .merge(health.router())
+}
+
+/// An unknown path and an unsupported method get the same 404 (contract, platform §3.2, §6.3).
+async fn unknown_route(request: Request) -> ApiError {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    ApiError::not_found(format!(
+        "The endpoint {} {target} does not exist",
+        request.method()
+    ))
+    .with_hint("Check the path and the method against the API's documentation")
+}
+
+/// The contract's JSON content type carries a charset (platform §3.2).
+async fn json_with_charset(mut response: axum::response::Response) -> axum::response::Response {
+    const PLAIN: &[u8] = b"application/json";
+    let headers = response.headers_mut();
+    if headers
+        .get(http::header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes() == PLAIN)
+    {
+        headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json; charset=utf-8"),
+        );
+    }
+    response
+}

@@ -1,0 +1,100 @@
+//! Log output and the OTLP exporter.
+
+use std::time::Duration;
+
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+ingot_config::settings! {
+    /// Logs and traces.
+    pub struct TelemetrySettings {
+        /// Least level that is logged: error, warn, info, debug, trace, or a filter such as
+        /// `info,ingot_edge=debug`.
+        log_level: String = "LOG_LEVEL", default "info";
+        /// Form of log lines: json or text.
+        log_format: String = "INGOT_LOG_FORMAT", default "json";
+        /// OTLP/HTTP collector, for example http://collector:4318; unset exports nothing.
+        otlp_endpoint: Option<url::Url> = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    }
+}
+
+/// Keeps exporters alive; dropping or [`Telemetry::shutdown`] flushes them.
+#[derive(Debug)]
+pub struct Telemetry {
+    provider: Option<SdkTracerProvider>,
+}
+
+/// Telemetry could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `LOG_LEVEL` is no filter.
+    #[error("LOG_LEVEL: {0}; use error, warn, info, debug or trace")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// The exporter does not accept the endpoint.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Another subscriber is there.
+    #[error("telemetry was started twice: {0}")]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Starts logs, traces and metrics for this process under a service name.
+pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
+    crate::measure::install();
+    let filter = EnvFilter::try_new(&settings.log_level)?;
+    let output = if settings.log_format == "text" {
+        tracing_subscriber::fmt::layer().with_target(false).boxed()
+    } else {
+        tracing_subscriber::fmt::layer()
+            .json()
+            .flatten_event(true)
+            .boxed()
+    };
+    let provider = settings
+        .otlp_endpoint
+        .as_ref()
+        .map(|endpoint| provider(endpoint, service))
+        .transpose()?;
+    let traces = provider.as_ref().map(|provider| {
+        tracing_opentelemetry::layer().with_tracer(provider.tracer(service.to_owned()))
+    });
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(output)
+        .with(traces)
+        .try_init()?;
+    Ok(Telemetry { provider })
+}
+
+fn provider(
+    endpoint: &url::Url,
+    service: &str,
+) -> Result<SdkTracerProvider, opentelemetry_otlp::ExporterBuildError> {
+    let traces = format!("{}/v1/traces", endpoint.as_str().trim_end_matches('/'));
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_http()
+        .with_endpoint(traces)
+        .with_timeout(Duration::from_secs(5))
+        .build()?;
+    let resource = Resource::builder()
+        .with_service_name(service.to_owned())
+        .build();
+    Ok(SdkTracerProvider::builder()
+        .with_resource(resource)
+        .with_batch_exporter(exporter)
+        .build())
+}
+
+impl Telemetry {
+    /// Sends what is still buffered; takes a few seconds at the most.
+    pub fn shutdown(self) {
+        if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown()) {
+            tracing::warn!(%error, "the last spans could not be exported");
+        }
+    }
+}

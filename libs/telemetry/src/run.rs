@@ -1,0 +1,89 @@
+//! The frame in which every service process runs.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use ingot_config::{Environment, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::{TelemetrySettings, init};
+
+/// Runs one service: reads its settings, starts telemetry, serves until SIGTERM or SIGINT, drains.
+///
+/// A wrong setting ends the process with code 2 and a message that names it; a failed service with
+/// code 1.
+pub fn run_service<C, E, F>(
+    name: &'static str,
+    configure: impl FnOnce(&Environment) -> Result<C, E>,
+    serve: impl FnOnce(C, CancellationToken) -> F,
+) -> ExitCode
+where
+    E: Display,
+    F: Future<Output = anyhow::Result<()>>,
+{
+    // One TLS provider for all libraries, before any of them opens a connection.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let environment = match Environment::from_process() {
+        Ok(environment) => environment,
+        Err(error) => return refuse(name, &error),
+    };
+    let (config, telemetry) = match (
+        configure(&environment),
+        TelemetrySettings::load(&environment),
+    ) {
+        (Ok(config), Ok(telemetry)) => (config, telemetry),
+        (Err(error), _) => return refuse(name, &error),
+        (_, Err(error)) => return refuse(name, &error),
+    };
+    let telemetry = match init(&telemetry, name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return refuse(name, &error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(name, &error),
+    };
+    let result = runtime.block_on(async { serve(config, shutdown_on_signal()?).await });
+    telemetry.shutdown();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "{name} stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A token that SIGTERM or SIGINT cancels.
+pub fn shutdown_on_signal() -> std::io::Result<CancellationToken> {
+    let (mut terminate, mut interrupt) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        cancel.cancel();
+    });
+    Ok(token)
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "telemetry is not up yet, and an operator is watching"
+)]
+fn refuse(name: &str, error: &dyn Display) -> ExitCode {
+    eprintln!("{name} cannot start: {error}");
+    ExitCode::from(2)
+}
