@@ -1,0 +1,159 @@
+//! The NATS server with JetStream.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+use crate::account::Account;
+use crate::credentials::{Credentials, write_private};
+use crate::error::Trying;
+use crate::process::Running;
+use crate::{Error, Keep, folder, free_port, programs};
+
+/// First port tried for a kept server; below the range of outgoing connections.
+const FIRST_PORT: u16 = 14_222;
+
+/// The one user of the server.
+const USER: &str = "ingot";
+
+const START_PATIENCE: Duration = Duration::from_secs(30);
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+const START_ATTEMPTS: u32 = 3;
+
+/// Soft limit of the server's heap: it collects garbage harder when near.
+const HEAP_LIMIT: &str = "96MiB";
+
+/// A private NATS server.
+#[derive(Debug)]
+pub struct Nats {
+    folder: PathBuf,
+    keep: Keep,
+    account: Account,
+    port: u16,
+    password: String,
+    running: Option<Running>,
+}
+
+impl Nats {
+    pub(crate) async fn start(
+        folder: &Path,
+        keep: Keep,
+        account: Account,
+        credentials: &Credentials,
+    ) -> Result<Self, Error> {
+        let mut nats = Self {
+            folder: folder.join("nats"),
+            keep,
+            account,
+            port: 0,
+            password: credentials.nats_password.clone(),
+            running: None,
+        };
+        folder::make(&nats.folder)?;
+        account.own(&nats.folder)?;
+        let first = (keep == Keep::Data).then_some(credentials.nats_port.unwrap_or(FIRST_PORT));
+        let mut attempt = 1;
+        loop {
+            // Between the choice and the start somebody else may take the port: choose again.
+            nats.port = free_port(first).trying("find a port for", Path::new("NATS"))?;
+            match nats.launch().await {
+                Err(Error::DidNotStart { .. }) if attempt < START_ATTEMPTS => attempt += 1,
+                Err(error) => return Err(error),
+                Ok(()) => return Ok(nats),
+            }
+        }
+    }
+
+    /// Port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Name of the only user.
+    pub fn user(&self) -> &'static str {
+        USER
+    }
+
+    /// Password of the only user.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// Connection URL with user and password.
+    pub fn url(&self) -> String {
+        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
+    }
+
+    /// The process, while it was not stopped by [`Nats::stop`].
+    pub fn running(&self) -> Option<&Running> {
+        self.running.as_ref()
+    }
+
+    /// Stops the server. Its streams and port stay for [`Nats::restart`].
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub async fn stop(&mut self) -> Result<(), Error> {
+        match self.running.take() {
+            Some(running) => running.stop(Signal::SIGTERM, STOP_PATIENCE).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts it again on the same port, after [`Nats::stop`] or when it died.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn restart(&mut self) -> Result<(), Error> {
+        self.stop().await.ok();
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), Error> {
+        let config = self.folder.join("nats.conf");
+        write_private(&config, self.configuration().as_bytes())?;
+        self.account.own(&config)?;
+        let on_drop = match self.keep {
+            Keep::Data => Signal::SIGTERM,
+            Keep::Nothing => Signal::SIGKILL,
+        };
+        let mut command = self.account.command(&programs::nats_server()?, "TERM")?;
+        command.arg("-c").arg(&config).env("GOMEMLIMIT", HEAP_LIMIT);
+        let log = self.folder.with_extension("log");
+        let running = Running::spawn("NATS", command, log, on_drop).await?;
+        let port = self.port;
+        running.wait_until(START_PATIENCE, || greets(port)).await?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    fn configuration(&self) -> String {
+        format!(
+            r#"listen: "127.0.0.1:{port}"
+server_name: "ingot-private"
+authorization {{ user: "{USER}", password: "{password}" }}
+jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 2GB }}
+"#,
+            port = self.port,
+            password = self.password,
+            store = self.folder.join("jetstream").display(),
+        )
+    }
+}
+
+/// Whether a NATS server answers on the port: it greets every connection with `INFO`.
+async fn greets(port: u16) -> bool {
+    let greeting = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let mut start = [0; 5];
+        stream.read_exact(&mut start).await.ok()?;
+        Some(start == *b"INFO ")
+    };
+    matches!(
+        tokio::time::timeout(Duration::from_secs(1), greeting).await,
+        Ok(Some(true))
+    )
+}

@@ -1,0 +1,82 @@
+//! Where the servers' programs are.
+
+use std::path::{Path, PathBuf};
+
+use crate::Error;
+
+/// Debian keeps PostgreSQL's server programs here, one folder per major version, out of PATH.
+const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
+
+/// Folders with servers that an ordinary user's PATH lacks on Debian.
+const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
+
+/// The folder with `postgres`, `initdb` and `pg_isready`. With `major`, the version that wrote an
+/// existing cluster, only that version will do.
+pub(crate) fn postgres_folder(major: Option<&str>) -> Result<PathBuf, Error> {
+    let candidate = match major {
+        Some(major) => {
+            let debian = Path::new(DEBIAN_POSTGRES).join(major).join("bin");
+            is_complete(&debian).then_some(debian)
+        }
+        None => path_folders()
+            .find(|folder| is_complete(folder))
+            .or_else(newest_debian_postgres),
+    };
+    candidate.ok_or_else(|| Error::MissingProgram {
+        program: "postgres",
+        places: "/usr/lib/postgresql/*/bin",
+        package: major.map_or_else(
+            || "postgresql".to_owned(),
+            |major| format!("postgresql-{major}"),
+        ),
+    })
+}
+
+/// The NATS server.
+pub(crate) fn nats_server() -> Result<PathBuf, Error> {
+    find("nats-server").ok_or_else(|| Error::MissingProgram {
+        program: "nats-server",
+        places: "/usr/sbin",
+        package: "nats-server".to_owned(),
+    })
+}
+
+/// `setpriv`, which changes user and sets the parent-death signal before it becomes the server.
+pub(crate) fn setpriv() -> Result<PathBuf, Error> {
+    find("setpriv").ok_or_else(|| Error::MissingProgram {
+        program: "setpriv",
+        places: "/usr/sbin",
+        package: "util-linux".to_owned(),
+    })
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    path_folders()
+        .chain(SYSTEM_FOLDERS.iter().map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|file| file.is_file())
+}
+
+fn path_folders() -> impl Iterator<Item = PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
+}
+
+fn is_complete(folder: &Path) -> bool {
+    ["postgres", "initdb", "pg_isready"]
+        .iter()
+        .all(|program| folder.join(program).is_file())
+}
+
+fn newest_debian_postgres() -> Option<PathBuf> {
+    std::fs::read_dir(DEBIAN_POSTGRES)
+        .ok()?
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let major: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let folder = entry.path().join("bin");
+            is_complete(&folder).then_some((major, folder))
+        })
+        .max_by_key(|(major, _)| *major)
+        .map(|(_, folder)| folder)
+}
