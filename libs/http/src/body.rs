@@ -12,6 +12,23 @@ use serde::de::DeserializeOwned;
 
 use crate::{ApiError, Code};
 
+ingot_config::settings! {
+    /// How large a request body may be.
+    pub struct BodySettings {
+        /// Largest JSON body.
+        max_json: ingot_config::ByteSize = "MAX_JSON_BODY_SIZE", default "100mb";
+        /// Largest form body.
+        max_form: ingot_config::ByteSize = "MAX_URLENCODED_BODY_SIZE", default "10mb";
+    }
+}
+
+impl BodySettings {
+    /// Limit of what a handler reads into memory, for `axum::extract::DefaultBodyLimit`.
+    pub fn json_limit(&self) -> usize {
+        usize::try_from(self.max_json.0).unwrap_or(usize::MAX)
+    }
+}
+
 /// A body read as `T` from JSON (`application/json`) or a form (`application/x-www-form-urlencoded`).
 ///
 /// Answers 400 `INVALID_INPUT` with `<field path>: <what is wrong>` (contract, platform §7.3), and

@@ -9,11 +9,13 @@ mod error;
 mod health;
 mod pagination;
 mod serve;
+mod timestamp;
 mod traced;
 
-pub use body::{Body, Valid, Validate};
+pub use body::{Body, BodySettings, Valid, Validate};
 pub use edge::{EdgeKey, EdgeSettings, Forwarded, header};
 pub use error::{ApiError, Code};
 pub use health::{Check, CheckResult, Health};
 pub use pagination::{Page, Paged};
 pub use serve::{ListenSettings, ServeError, serve};
+pub use timestamp::{Timestamp, timestamp};

@@ -1,1 +1,67 @@
-//! The api service.
+//! The api service: accounts and sessions, keys and secrets, tables and raw SQL, dashboards.
+//!
+//! Each domain is a folder with the same three rooms: `routes.rs` (HTTP), `service.rs` (rules),
+//! `store.rs` (SQL). [`router`] shows every route on one page.
+
+mod app;
+mod auth;
+mod platform;
+mod router;
+
+use ingot_bus::BusSettings;
+use ingot_config::{Environment, Settings};
+use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
+use ingot_project::{PoolSettings, ProjectRegistry};
+use tokio_util::sync::CancellationToken;
+
+/// Port when `INGOT_LISTEN` is not set.
+const DEFAULT_PORT: u16 = 7131;
+
+/// Everything that the service is told from outside.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it listens and how it stops.
+    pub listen: ListenSettings,
+    /// How it knows the edge.
+    pub edge: EdgeSettings,
+    /// How large a body may be.
+    pub body: BodySettings,
+    /// Its connections to PostgreSQL.
+    pub pools: PoolSettings,
+    /// Its connection to NATS.
+    pub bus: BusSettings,
+    /// The projects that it serves.
+    pub registry: ProjectRegistry,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// The first group of settings with a missing or unusable value, each value named.
+    pub fn from_environment(environment: &Environment) -> anyhow::Result<Self> {
+        Ok(Self {
+            listen: ListenSettings::load(environment)?,
+            edge: EdgeSettings::load(environment)?,
+            body: BodySettings::load(environment)?,
+            pools: PoolSettings::load(environment)?,
+            bus: BusSettings::load(environment)?,
+            registry: ProjectRegistry::from_environment(environment)?,
+        })
+    }
+}
+
+/// Serves until `shutdown`, then finishes the requests under way.
+///
+/// PostgreSQL and NATS may be down at the start and at any time later: `/readyz` says so, and the
+/// service recovers by itself.
+///
+/// # Errors
+/// The address cannot be bound, or `NATS_URL` is no address.
+pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let app = app::App::new(&config).await?;
+    let health = app.health();
+    let router = router::router(&config, app);
+    ingot_http::serve(&config.listen, DEFAULT_PORT, router, health, shutdown).await?;
+    Ok(())
+}

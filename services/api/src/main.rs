@@ -1,2 +1,11 @@
 //! Process entry of the api service.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingot_telemetry::run_service(
+        "ingot-api",
+        ingot_api::Config::from_environment,
+        ingot_api::serve,
+    )
+}
