@@ -106,7 +106,7 @@ impl Environment {
     }
 
     /// Complains about `INGOT_*` variables that no declaration knows: most often a typing error.
-    pub fn unknown(&self, known: &[&crate::Variable]) -> Problems {
+    pub fn unknown(&self, known: &[crate::Variable]) -> Problems {
         let mut problems = Problems::default();
         for name in self.values.keys().filter(|name| name.starts_with("INGOT_")) {
             let declared = name == FILE_VARIABLE

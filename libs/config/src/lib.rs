@@ -4,10 +4,12 @@
 //! The same declaration loads it, checks it, prints `--help` and writes the table in
 //! `docs/settings.md`. Nothing else in Ingot reads the process environment.
 
+mod document;
 mod environment;
 mod secret;
 mod value;
 
+pub use document::{help_text, markdown_table};
 pub use environment::{Environment, EnvironmentError};
 pub use secret::Secret;
 pub use value::{ByteSize, Hops, Seconds, SettingValue};
@@ -43,6 +45,13 @@ pub struct Problem {
 pub struct Problems(Vec<Problem>);
 
 impl Problems {
+    /// Just this one problem.
+    pub fn of(variable: impl Into<String>, complaint: impl Into<String>) -> Self {
+        let mut problems = Self::default();
+        problems.add(variable, complaint);
+        problems
+    }
+
     /// Adds one problem.
     pub fn add(&mut self, variable: impl Into<String>, complaint: impl Into<String>) {
         self.0.push(Problem {
@@ -87,12 +96,13 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// A group of settings that [`settings!`] declared.
+/// What a process can be told from outside: a group of settings that [`settings!`] declared, or
+/// all groups of a process that [`configuration!`] put together.
 pub trait Settings: Sized {
     /// The declarations, in order.
-    const VARIABLES: &'static [Variable];
+    fn variables() -> Vec<Variable>;
 
-    /// Reads the group.
+    /// Reads the values.
     ///
     /// # Errors
     /// Every missing or unusable value, named together with the fix.
@@ -136,15 +146,17 @@ macro_rules! settings {
         }
 
         impl $crate::Settings for $name {
-            const VARIABLES: &'static [$crate::Variable] = &[
-                $( $crate::Variable {
-                    name: $variable,
-                    aliases: &[$($alias),*],
-                    default: $crate::first_or_none!($($default)?),
-                    kind: <$type as $crate::SettingValue>::KIND,
-                    meaning: &[$($doc),*],
-                }, )*
-            ];
+            fn variables() -> ::std::vec::Vec<$crate::Variable> {
+                ::std::vec![
+                    $( $crate::Variable {
+                        name: $variable,
+                        aliases: &[$($alias),*],
+                        default: $crate::first_or_none!($($default)?),
+                        kind: <$type as $crate::SettingValue>::KIND,
+                        meaning: &[$($doc),*],
+                    }, )*
+                ]
+            }
 
             fn load(environment: &$crate::Environment) -> ::std::result::Result<Self, $crate::Problems> {
                 let mut problems = $crate::Problems::default();
@@ -153,6 +165,60 @@ macro_rules! settings {
                     $crate::first_or_none!($($default)?),
                     &mut problems,
                 ); )*
+                problems.into_result(|| Some(Self { $( $field: $field?, )* }))
+            }
+        }
+    };
+}
+
+/// Puts the groups of a process together: all of them are loaded, and all problems of all of them
+/// are told at once.
+///
+/// ```
+/// ingot_config::settings! {
+///     /// Where it listens.
+///     pub struct Listen {
+///         /// Port.
+///         port: u16 = "PORT", default "7130";
+///     }
+/// }
+/// ingot_config::configuration! {
+///     /// Everything that this process is told.
+///     pub struct Config {
+///         /// Where it listens.
+///         listen: Listen;
+///     }
+/// }
+/// use ingot_config::{Environment, Settings};
+/// assert_eq!(Config::variables().len(), 1);
+/// assert_eq!(Config::load(&Environment::default()).unwrap().listen.port, 7130);
+/// ```
+#[macro_export]
+macro_rules! configuration {
+    (
+        $(#[$meta:meta])*
+        $vis:vis struct $name:ident {
+            $( $(#[doc = $doc:literal])* $field:ident : $type:ty; )*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone)]
+        $vis struct $name {
+            $( $(#[doc = $doc])* pub $field: $type, )*
+        }
+
+        impl $crate::Settings for $name {
+            fn variables() -> ::std::vec::Vec<$crate::Variable> {
+                let mut variables = ::std::vec::Vec::new();
+                $( variables.extend(<$type as $crate::Settings>::variables()); )*
+                variables
+            }
+
+            fn load(environment: &$crate::Environment) -> ::std::result::Result<Self, $crate::Problems> {
+                let mut problems = $crate::Problems::default();
+                $( let $field = <$type as $crate::Settings>::load(environment)
+                    .map_err(|more| problems.extend(more))
+                    .ok(); )*
                 problems.into_result(|| Some(Self { $( $field: $field?, )* }))
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ingot_config::{Environment, Problems, Secret, Settings};
+use ingot_config::{Environment, Problems, Secret, Settings, Variable};
 
 use crate::{Database, DatabaseSettings, InvalidProjectId, Project, ProjectId};
 
@@ -141,6 +141,22 @@ impl ProjectRegistry {
     /// All projects.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Project>> {
         self.by_id.values()
+    }
+}
+
+impl Settings for ProjectRegistry {
+    fn variables() -> Vec<Variable> {
+        [ProjectSettings::variables(), DatabaseSettings::variables()].concat()
+    }
+
+    fn load(environment: &Environment) -> Result<Self, Problems> {
+        Self::from_environment(environment).map_err(|error| match error {
+            RegistryError::Settings(problems) => problems,
+            RegistryError::Id(error) => Problems::of("INGOT_PROJECT", error.to_string()),
+            taken @ RegistryError::HostTaken(_) => {
+                Problems::of("INGOT_PROJECT_HOSTS", taken.to_string())
+            }
+        })
     }
 }
 

@@ -9,4 +9,4 @@ mod run;
 pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
 pub use logs::{Telemetry, TelemetryError, TelemetrySettings, init};
 pub use measure::metrics_text;
-pub use run::{run_service, shutdown_on_signal};
+pub use run::{run, shutdown_on_signal};

@@ -9,7 +9,6 @@ mod platform;
 mod router;
 
 use ingot_bus::BusSettings;
-use ingot_config::{Environment, Settings};
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_project::{PoolSettings, ProjectRegistry};
 use tokio_util::sync::CancellationToken;
@@ -17,37 +16,21 @@ use tokio_util::sync::CancellationToken;
 /// Port when `INGOT_LISTEN` is not set.
 const DEFAULT_PORT: u16 = 7131;
 
-/// Everything that the service is told from outside.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// Where it listens and how it stops.
-    pub listen: ListenSettings,
-    /// How it knows the edge.
-    pub edge: EdgeSettings,
-    /// How large a body may be.
-    pub body: BodySettings,
-    /// Its connections to PostgreSQL.
-    pub pools: PoolSettings,
-    /// Its connection to NATS.
-    pub bus: BusSettings,
-    /// The projects that it serves.
-    pub registry: ProjectRegistry,
-}
-
-impl Config {
-    /// Reads the configuration.
-    ///
-    /// # Errors
-    /// The first group of settings with a missing or unusable value, each value named.
-    pub fn from_environment(environment: &Environment) -> anyhow::Result<Self> {
-        Ok(Self {
-            listen: ListenSettings::load(environment)?,
-            edge: EdgeSettings::load(environment)?,
-            body: BodySettings::load(environment)?,
-            pools: PoolSettings::load(environment)?,
-            bus: BusSettings::load(environment)?,
-            registry: ProjectRegistry::from_environment(environment)?,
-        })
+ingot_config::configuration! {
+    /// Everything that the service is told from outside.
+    pub struct Config {
+        /// Where it listens and how it stops.
+        listen: ListenSettings;
+        /// How it knows the edge.
+        edge: EdgeSettings;
+        /// How large a body may be.
+        body: BodySettings;
+        /// Its connections to PostgreSQL.
+        pools: PoolSettings;
+        /// Its connection to NATS.
+        bus: BusSettings;
+        /// The projects that it serves.
+        registry: ProjectRegistry;
     }
 }
 

@@ -3,9 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ingot_telemetry::run_service(
-        "ingot-api",
-        ingot_api::Config::from_environment,
-        ingot_api::serve,
-    )
+    ingot_telemetry::run("ingot-api", ingot_api::serve)
 }
