@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::ConnectOptions;
 use async_nats::connection::State;
 use async_nats::jetstream;
+use async_nats::{ConnectOptions, ServerAddr};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use ingot_config::Secret;
@@ -24,7 +24,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 ingot_config::settings! {
     /// The message bus.
     pub struct BusSettings {
-        /// Addresses of NATS, separated by commas.
+        /// Addresses of NATS, separated by commas; the first may carry `user:password@`.
         url: String = "NATS_URL", default "nats://127.0.0.1:4222";
         /// User for NATS, if it asks for one.
         user: Option<String> = "NATS_USER";
@@ -70,10 +70,10 @@ impl Bus {
                 let exponent = u32::try_from(attempts.min(6)).unwrap_or(6);
                 (Duration::from_millis(25) * 2_u32.pow(exponent)).min(MAX_BACKOFF)
             });
-        if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
-            options = options.user_and_password(user.clone(), password.expose().to_owned());
-        }
         let servers: Vec<&str> = settings.url.split(',').map(str::trim).collect();
+        if let Some((user, password)) = credentials(settings, &servers) {
+            options = options.user_and_password(user, password);
+        }
         let client = options.connect(servers).await?;
         let jetstream = jetstream::new(client.clone());
         Ok(Self { client, jetstream })
@@ -158,6 +158,16 @@ impl Bus {
                 .ok()
         })))
     }
+}
+
+/// User and password: the settings', else the first address's (the client does not read those).
+fn credentials(settings: &BusSettings, servers: &[&str]) -> Option<(String, String)> {
+    if let (Some(user), Some(password)) = (&settings.user, &settings.password) {
+        return Some((user.clone(), password.expose().to_owned()));
+    }
+    let address: ServerAddr = servers.first()?.parse().ok()?;
+    let (user, password) = (address.username()?, address.password()?);
+    Some((user.to_owned(), password.to_owned()))
 }
 
 /// NATS headers as a carrier of trace context.
