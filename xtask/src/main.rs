@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! The project's chores, as `cargo xtask <chore>`: what a person types and what CI runs are the
+//! same code.
+
+mod clients;
+mod command;
+mod lint;
+mod test;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "The project's chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Installs the JavaScript clients, starts throw-away servers and runs all tests
+    Test {
+        /// Passed on to the test runner, such as the name of a test
+        filter: Vec<String>,
+    },
+    /// Checks format, lints, and the licences and sources of dependencies
+    Lint,
+    /// Everything that a change must pass: lint, then test
+    Ci,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().chore {
+        Chore::Test { filter } => test::run(&filter),
+        Chore::Lint => lint::run(),
+        Chore::Ci => {
+            lint::run()?;
+            test::run(&[])
+        }
+    }
+}
