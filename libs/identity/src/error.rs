@@ -1,0 +1,74 @@
+//! Why a credential was not accepted, and what the caller is told (contract, platform §4.4).
+
+use http::StatusCode;
+use ingot_http::{ApiError, Code};
+
+const TOKEN_HINT: &str = "Send a valid token as `Authorization: Bearer <token>`";
+const API_KEY_HINT: &str =
+    "Send the project's API key as `Authorization: Bearer ik_…` or in the header `x-api-key`";
+const ADMIN_HINT: &str = "Sign in as the project's administrator, or use the API key";
+
+/// A credential that was not accepted. A failed check never falls back to a weaker identity.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum AuthError {
+    /// No credential of a kind that the guard accepts.
+    #[error("no access token was sent")]
+    MissingToken,
+    /// A token with a bad form, signature, time or claim. Clients refresh on this one only.
+    #[error("the access token is invalid or expired")]
+    InvalidToken,
+    /// A wrong anon key.
+    #[error("the anon key is not valid")]
+    InvalidAnonKey,
+    /// A missing or wrong API key.
+    #[error("the API key is missing or not valid")]
+    InvalidApiKey,
+    /// A token of a cloud control plane, which this server does not trust.
+    #[error("tokens of a cloud control plane are not accepted here")]
+    CloudToken,
+    /// A valid caller who is no administrator.
+    #[error("this needs the project's administrator")]
+    NotAdmin,
+    /// The keys could not be read, so nothing can be said about the credential.
+    #[error("the project's keys cannot be read: {0}")]
+    Unavailable(String),
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        let unauthorized =
+            |code, message: &'static str| Self::new(StatusCode::UNAUTHORIZED, code, message);
+        match error {
+            AuthError::MissingToken => {
+                unauthorized(Code::AuthInvalidCredentials, "No access token was sent")
+                    .with_hint(TOKEN_HINT)
+            }
+            // No hint: clients handle this code by refreshing.
+            AuthError::InvalidToken => unauthorized(
+                Code::AuthUnauthorized,
+                "The access token is invalid or expired",
+            ),
+            AuthError::InvalidAnonKey => {
+                unauthorized(Code::AuthInvalidCredentials, "The anon key is not valid")
+                    .with_hint(TOKEN_HINT)
+            }
+            AuthError::InvalidApiKey => unauthorized(
+                Code::AuthInvalidApiKey,
+                "The API key is missing or not valid",
+            )
+            .with_hint(API_KEY_HINT),
+            AuthError::CloudToken => unauthorized(
+                Code::AuthInvalidCredentials,
+                "Tokens of a cloud control plane are not accepted here",
+            )
+            .with_hint(TOKEN_HINT),
+            AuthError::NotAdmin => Self::new(
+                StatusCode::FORBIDDEN,
+                Code::AuthUnauthorized,
+                "This needs the project's administrator",
+            )
+            .with_hint(ADMIN_HINT),
+            AuthError::Unavailable(cause) => Self::unavailable(&cause),
+        }
+    }
+}
