@@ -2,37 +2,49 @@
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use ingot_bus::Bus;
 use ingot_http::{CheckResult, Health};
+use ingot_identity::Authenticator;
 use ingot_project::{LoginRole, Pools};
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 
 /// State of the router; clones share everything.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, FromRef)]
 pub(crate) struct App {
     /// Connections by project and login role.
     pub(crate) pools: Pools,
     /// Events to dashboards and to the caches of other services.
     pub(crate) bus: Bus,
+    /// Who a caller is. The guards (`VerifyUser`, `VerifyAdmin`, ...) take it from here.
+    pub(crate) identity: Authenticator,
 }
 
 impl App {
-    /// The shared state. Nothing is connected yet when this returns.
-    pub(crate) async fn new(config: &Config) -> anyhow::Result<Self> {
+    /// The shared state. Nothing is connected yet when this returns; what it starts in the
+    /// background ends with `shutdown`.
+    pub(crate) async fn new(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let pools = Pools::new(Arc::new(config.registry.clone()), config.pools.clone());
+        let bus = Bus::connect(&config.bus, "ingot-api").await?;
+        let identity = Authenticator::new(pools.clone());
+        identity.watch(&bus, shutdown);
         Ok(Self {
-            pools: Pools::new(Arc::new(config.registry.clone()), config.pools.clone()),
-            bus: Bus::connect(&config.bus, "ingot-api").await?,
+            pools,
+            bus,
+            identity,
         })
     }
 
-    /// Ready while every project's database and NATS answer.
+    /// Ready while NATS and every project's database answer, the databases with the schema of this
+    /// build.
     pub(crate) fn health(&self) -> Health {
         let (pools, bus) = (self.pools.clone(), self.bus.clone());
         Health::new(vec![
             (
                 "database",
-                Box::new(move || Box::pin(database_answers(pools.clone()))),
+                Box::new(move || Box::pin(databases_are_current(pools.clone()))),
             ),
             (
                 "nats",
@@ -45,13 +57,12 @@ impl App {
     }
 }
 
-async fn database_answers(pools: Pools) -> CheckResult {
+async fn databases_are_current(pools: Pools) -> CheckResult {
     for project in pools.registry().iter() {
         let pool = pools
             .get(&project.id, LoginRole::Service)
             .map_err(|error| error.to_string())?;
-        sqlx::query("select 1")
-            .execute(&pool)
+        ingot_schema::check_current(&pool)
             .await
             .map_err(|error| format!("project {}: {error}", project.id))?;
     }

@@ -42,7 +42,7 @@ ingot_config::configuration! {
 /// # Errors
 /// The address cannot be bound, or `NATS_URL` is no address.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let app = app::App::new(&config).await?;
+    let app = app::App::new(&config, &shutdown).await?;
     let health = app.health();
     let router = router::router(&config, app);
     ingot_http::serve(&config.listen, DEFAULT_PORT, router, health, shutdown).await?;
