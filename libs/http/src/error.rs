@@ -237,6 +237,7 @@ codes! {
     AuthUserNotFound = "AUTH_USER_NOT_FOUND",
     AuthUnauthorized = "AUTH_UNAUTHORIZED",
     AuthSignupDisabled = "AUTH_SIGNUP_DISABLED",
+    AuthVerificationEmailDeliveryFailed = "AUTH_VERIFICATION_EMAIL_DELIVERY_FAILED",
     DatabaseValidationError = "DATABASE_VALIDATION_ERROR",
     DatabaseConstraintViolation = "DATABASE_CONSTRAINT_VIOLATION",
     DatabaseNotFound = "DATABASE_NOT_FOUND",

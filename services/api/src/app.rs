@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use ingot_bus::Bus;
-use ingot_http::{CheckResult, Health};
+use ingot_bus::{Bus, DashboardEvent};
+use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
-use ingot_project::{LoginRole, Pools};
+use ingot_project::{LoginRole, Pools, ProjectId};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
@@ -35,6 +36,21 @@ impl App {
             bus,
             identity,
         })
+    }
+
+    /// The services' own connections to the database of the request's project.
+    pub(crate) fn service_pool(&self, forwarded: &Forwarded) -> Result<PgPool, ApiError> {
+        self.pools
+            .get(&forwarded.project.id, LoginRole::Service)
+            .map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Tells dashboards that something changed. A hint only: the change itself stands, so a bus
+    /// that is away is logged and nothing else.
+    pub(crate) async fn announce(&self, project: &ProjectId, event: DashboardEvent) {
+        if let Err(error) = self.bus.publish_dashboard(project, &event).await {
+            tracing::warn!(%project, %error, "dashboards were not told of a change");
+        }
     }
 
     /// Ready while NATS and every project's database answer, the databases with the schema of this

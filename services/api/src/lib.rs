@@ -4,8 +4,10 @@
 //! `store.rs` (SQL). [`router`] shows every route on one page.
 
 mod app;
+mod audit;
 mod auth;
 mod platform;
+mod query;
 mod router;
 
 use ingot_bus::BusSettings;

@@ -6,7 +6,7 @@ use axum::middleware::from_fn_with_state;
 use ingot_http::EdgeKey;
 
 use crate::app::App;
-use crate::{Config, auth, platform};
+use crate::{Config, audit, auth, platform};
 
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
 pub(crate) fn router(config: &Config, app: App) -> Router {
@@ -14,6 +14,7 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
     Router::new()
         .merge(platform::router())
         .nest("/api/auth", auth::router())
+        .nest("/api/logs/audits", audit::router())
         .layer(DefaultBodyLimit::max(config.body.json_limit()))
         .layer(from_fn_with_state(guard, EdgeKey::require))
         .with_state(app)
