@@ -44,7 +44,7 @@ pub enum Error {
     #[error("{server} did not start: {reason}\n{log}")]
     DidNotStart {
         /// Name of the server.
-        server: &'static str,
+        server: String,
         /// What was seen.
         reason: String,
         /// The last lines that it logged.
@@ -56,7 +56,7 @@ pub enum Error {
     )]
     Killed {
         /// Name of the server.
-        server: &'static str,
+        server: String,
         /// How long it had.
         seconds: u64,
     },

@@ -17,11 +17,13 @@ mod programs;
 
 pub use error::Error;
 pub use nats::Nats;
+pub use nix::sys::signal::Signal;
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use process::Running;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use account::Account;
 use credentials::Credentials;
@@ -109,6 +111,39 @@ impl PrivateServers {
         &mut self.nats
     }
 
+    /// Starts again whichever server ended by itself, and says which.
+    ///
+    /// # Errors
+    /// It does not start; call again later.
+    pub async fn revive(&mut self) -> Result<Vec<&'static str>, Error> {
+        let mut revived = Vec::new();
+        if self.postgres.has_died() {
+            self.postgres.restart().await?;
+            revived.push("PostgreSQL");
+        }
+        if self.nats.has_died() {
+            self.nats.restart().await?;
+            revived.push("NATS");
+        }
+        Ok(revived)
+    }
+
+    /// Waits until one of the servers ends.
+    pub fn any_ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let ended = |running: Option<&Running>| running.map(Running::ended);
+        let (postgres, nats) = (ended(self.postgres.running()), ended(self.nats.running()));
+        async move {
+            // A server that was not running to begin with has ended already.
+            let (Some(postgres), Some(nats)) = (postgres, nats) else {
+                return;
+            };
+            tokio::select! {
+                () = postgres => {}
+                () = nats => {}
+            }
+        }
+    }
+
     /// The folder that holds data, logs and passwords.
     pub fn folder(&self) -> PathBuf {
         self.folder.path().to_owned()
@@ -123,4 +158,14 @@ impl PrivateServers {
         let (nats, postgres) = tokio::join!(self.nats.stop(), self.postgres.stop());
         nats.and(postgres)
     }
+}
+
+/// A command line that becomes `program` and that the kernel ends with `death_signal` (as `TERM`)
+/// when this process ends, however that happens. Start it with [`Running::spawn`]: the signal
+/// comes when the *thread* that started it ends.
+///
+/// # Errors
+/// `setpriv` is missing.
+pub fn guarded_command(program: &Path, death_signal: &str) -> Result<Command, Error> {
+    Account::Ourselves.command(program, death_signal)
 }

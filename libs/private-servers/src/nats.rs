@@ -92,6 +92,13 @@ impl Nats {
         self.running.as_ref()
     }
 
+    /// Whether it does not run.
+    pub(crate) fn has_died(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_none_or(|running| running.status().is_some())
+    }
+
     /// Stops the server. Its streams and port stay for [`Nats::restart`].
     ///
     /// # Errors

@@ -127,6 +127,13 @@ impl Postgres {
         self.running.as_ref()
     }
 
+    /// Whether it does not run.
+    pub(crate) fn has_died(&self) -> bool {
+        self.running
+            .as_ref()
+            .is_none_or(|running| running.status().is_some())
+    }
+
     /// Stops the server (fast shutdown). Its data and port stay for [`Postgres::restart`].
     ///
     /// # Errors
@@ -194,7 +201,7 @@ impl Postgres {
                 std::fs::rename(&draft, self.data()).trying("move into place", &draft)
             }
             _ => Err(Error::DidNotStart {
-                server: "initdb",
+                server: "initdb".to_owned(),
                 reason: "the cluster could not be set up".to_owned(),
                 log: log_tail(&self.log()),
             }),

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -24,10 +25,10 @@ const MAX_LOG_BYTES: u64 = 16 << 20;
 /// Lines of the log that an error shows.
 const LOG_TAIL_LINES: usize = 15;
 
-/// A server process.
+/// A server process. It ends with this value, and with this process.
 #[derive(Debug)]
 pub struct Running {
-    name: &'static str,
+    name: Arc<str>,
     pid: Pid,
     ended: watch::Receiver<Option<ExitStatus>>,
     log: PathBuf,
@@ -35,10 +36,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts `command` with its output going to `log`, in a process group of its own: Ctrl-C in
-    /// a terminal is for us, and we stop the servers after their users.
-    pub(crate) async fn spawn(
-        name: &'static str,
+    /// Starts a `command` that [`guarded_command`](crate::guarded_command) made, with its output
+    /// appended to `log`. It gets a process group of its own: Ctrl-C in a terminal is for us, and
+    /// we stop servers after their users. Dropping the value sends `on_drop`.
+    ///
+    /// # Errors
+    /// The program cannot be started, or the log cannot be written.
+    pub async fn spawn(
+        name: &str,
         mut command: Command,
         log: PathBuf,
         on_drop: Signal,
@@ -72,7 +77,7 @@ impl Running {
             .and_then(|id| i32::try_from(id).map_err(io::Error::other))
             .trying("start", Path::new(name))?;
         Ok(Self {
-            name,
+            name: name.into(),
             pid: Pid::from_raw(pid),
             ended,
             log,
@@ -100,7 +105,10 @@ impl Running {
     }
 
     /// Signals it and waits; kills it when `patience` is over.
-    pub(crate) async fn stop(&self, signal: Signal, patience: Duration) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// It had to be killed.
+    pub async fn stop(&self, signal: Signal, patience: Duration) -> Result<(), Error> {
         self.signal(signal);
         if tokio::time::timeout(patience, self.ended()).await.is_ok() {
             return Ok(());
@@ -108,7 +116,7 @@ impl Running {
         self.signal(Signal::SIGKILL);
         self.ended().await;
         Err(Error::Killed {
-            server: self.name,
+            server: self.name.to_string(),
             seconds: patience.as_secs(),
         })
     }
@@ -142,7 +150,7 @@ impl Running {
 
     fn did_not_start(&self, reason: String) -> Error {
         Error::DidNotStart {
-            server: self.name,
+            server: self.name.to_string(),
             reason,
             log: log_tail(&self.log),
         }

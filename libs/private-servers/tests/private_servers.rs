@@ -138,19 +138,20 @@ async fn each_server_restarts_on_its_port() {
 }
 
 #[tokio::test]
-async fn the_end_of_a_server_is_seen() {
+async fn a_server_that_dies_is_seen_and_revived() {
     let mut servers = PrivateServers::start_throw_away().await.unwrap();
-    let running = servers.postgres().running().unwrap();
-    let ended = running.ended();
+    let ended = servers.any_ended();
+    let pid = servers.postgres().running().unwrap().pid();
     Command::new("kill")
-        .args(["-QUIT", &running.pid().to_string()])
+        .args(["-QUIT", &pid.to_string()])
         .status()
         .unwrap();
     tokio::time::timeout(Duration::from_secs(10), ended)
         .await
         .unwrap();
-    servers.postgres_mut().restart().await.unwrap();
+    assert_eq!(servers.revive().await.unwrap(), ["PostgreSQL"]);
     assert_eq!(ask(&servers, "select 'back'").await, "back");
+    assert!(servers.revive().await.unwrap().is_empty());
     servers.stop().await.unwrap();
 }
 
