@@ -7,6 +7,6 @@ mod measure;
 mod run;
 
 pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
-pub use logs::{Telemetry, TelemetryError, TelemetrySettings, init};
+pub use logs::{Telemetry, TelemetryError, TelemetrySettings, exports_traces, init};
 pub use measure::metrics_text;
 pub use run::{run, shutdown_on_signal};

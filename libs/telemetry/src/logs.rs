@@ -1,5 +1,6 @@
 //! Log output and the OTLP exporter.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -21,6 +22,13 @@ ingot_config::settings! {
         /// OTLP/HTTP collector, for example http://collector:4318; unset exports nothing.
         otlp_endpoint: Option<url::Url> = "OTEL_EXPORTER_OTLP_ENDPOINT";
     }
+}
+
+static EXPORTS_TRACES: AtomicBool = AtomicBool::new(false);
+
+/// Whether spans leave this process. Who has a cheaper way to pass a trace on may use it if not.
+pub fn exports_traces() -> bool {
+    EXPORTS_TRACES.load(Ordering::Relaxed)
 }
 
 /// Keeps exporters alive; dropping or [`Telemetry::shutdown`] flushes them.
@@ -68,6 +76,7 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
         .with(output)
         .with(traces)
         .try_init()?;
+    EXPORTS_TRACES.store(provider.is_some(), Ordering::Relaxed);
     Ok(Telemetry { provider })
 }
 
