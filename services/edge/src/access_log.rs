@@ -1,0 +1,102 @@
+//! The request log and the request metrics (contract, platform §8).
+
+use std::time::Duration;
+
+use http::header;
+use metrics::{Counter, Histogram, counter, histogram};
+use pingora::Error;
+use pingora::proxy::Session;
+
+use crate::exchange::Exchange;
+use crate::routes::Service;
+
+/// Requests to paths with this in them are not logged: whoever reads logs would fill them.
+const READS_LOGS: &str = "/logs/";
+/// What a client that left before its answer is logged as (nginx's number for it).
+const CLIENT_LEFT: u16 = 499;
+/// Status classes, from 1xx to 5xx.
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Metrics of one service, looked up once.
+struct Measures {
+    requests: [Counter; CLASSES.len()],
+    seconds: Histogram,
+}
+
+impl Measures {
+    fn of(service: &'static str) -> Self {
+        Self {
+            requests: CLASSES.map(
+                |class| counter!("edge_requests_total", "service" => service, "status" => class),
+            ),
+            seconds: histogram!("edge_request_duration_seconds", "service" => service),
+        }
+    }
+
+    fn note(&self, status: u16, took: Duration) {
+        let class = usize::from(status / 100).saturating_sub(1);
+        if let Some(counter) = self.requests.get(class) {
+            counter.increment(1);
+        }
+        self.seconds.record(took.as_secs_f64());
+    }
+}
+
+/// Writes the log and counts.
+pub(crate) struct AccessLog {
+    services: [Measures; Service::ALL.len()],
+    /// Requests that the edge answered before it knew a service.
+    none: Measures,
+}
+
+impl AccessLog {
+    /// Registers the metrics.
+    pub(crate) fn new() -> Self {
+        Self {
+            services: Service::ALL.map(|service| Measures::of(service.name())),
+            none: Measures::of("none"),
+        }
+    }
+
+    /// Notes a finished request.
+    pub(crate) fn note(&self, session: &Session, error: Option<&Error>, exchange: &Exchange) {
+        let took = exchange.started.elapsed();
+        let status = session
+            .response_written()
+            .map_or(CLIENT_LEFT, |response| response.status.as_u16());
+        let service = exchange.service();
+        service
+            .and_then(|service| self.services.get(service.index()))
+            .unwrap_or(&self.none)
+            .note(status, took);
+        exchange.span.record("http.response.status_code", status);
+        let request = session.req_header();
+        let path = request.uri.path();
+        if path.contains(READS_LOGS) {
+            return;
+        }
+        let text = |name| request.headers.get(name).and_then(|v| v.to_str().ok());
+        tracing::info!(
+            target: "ingot_edge::access",
+            method = request.method.as_str(),
+            path,
+            status,
+            size = session.body_bytes_sent(),
+            duration_ms = millis(took),
+            ip = %exchange.client,
+            user_agent = text(header::USER_AGENT),
+            request_id = exchange.request_id.to_str().unwrap_or_default(),
+            trace_id = exchange.trace.id(),
+            project = exchange.project.to_str().unwrap_or_default(),
+            service = service.map(Service::name),
+            upstream = exchange.lease.as_ref().map(|l| tracing::field::display(l.member().address)),
+            error = error.map(tracing::field::display),
+            "request"
+        );
+    }
+}
+
+/// Milliseconds with three digits after the point.
+fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}

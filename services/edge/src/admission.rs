@@ -1,0 +1,138 @@
+//! What happens to a request before it may go on: the checks in the order in which they are made.
+
+use http::{HeaderValue, Method, header};
+use ingot_http::ApiError;
+use pingora::http::RequestHeader;
+use pingora::proxy::Session;
+
+use crate::answer;
+use crate::client_address::{client_address, trusts_peer};
+use crate::exchange::Exchange;
+use crate::gateway::Gateway;
+use crate::limit::Key;
+use crate::routes::{self, Body, Service};
+use crate::session::NodeId;
+use crate::trace::{Trace, request_id, server_span};
+
+/// Request line and headers together (contract, platform §1.2).
+const MAX_HEAD: usize = 16 << 10;
+/// What a header costs on the wire besides its name and value: `: ` and CRLF.
+const HEADER_OVERHEAD: usize = 4;
+
+/// What becomes of a request.
+pub(crate) enum Admission {
+    /// It goes to a service.
+    Proceed,
+    /// It is a preflight.
+    Preflight,
+}
+
+impl Gateway {
+    /// Fills the exchange and decides; an error is the answer to the client.
+    pub(crate) fn admit(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Admission, ApiError> {
+        self.identify(session, exchange);
+        let request = session.req_header();
+        if request.method == Method::OPTIONS {
+            return Ok(Admission::Preflight);
+        }
+        if head_size(request) > MAX_HEAD {
+            return Err(answer::head_too_large(MAX_HEAD));
+        }
+        let project = host(request)
+            .and_then(|host| self.hosts.find(host))
+            .ok_or_else(answer::unknown_host)?;
+        exchange.project = project.header.clone();
+        let found =
+            routes::find(request.uri.path()).ok_or_else(|| answer::unknown_route(session))?;
+        exchange.found = Some(found);
+        if found.route.limited {
+            let quota = self
+                .limit
+                .count(Key::new(project.limit_key, exchange.client));
+            exchange.quota = Some(quota);
+            if quota.exceeded {
+                return Err(answer::too_many_requests(quota.reset));
+            }
+        }
+        if found.route.body == Body::Bounded {
+            exchange.body_limit = self.body_limit(request);
+            if content_length(request).is_some_and(|length| length > exchange.body_limit) {
+                return Err(answer::body_too_large(exchange.body_limit));
+            }
+        }
+        if found.route.service == Service::Realtime {
+            exchange.node = request.uri.query().and_then(NodeId::of_query);
+        }
+        exchange.upgrade = session.is_upgrade_req();
+        if exchange.upgrade {
+            // A WebSocket may be silent for as long as both sides like.
+            session.as_downstream_mut().set_read_timeout(None);
+        }
+        Ok(Admission::Proceed)
+    }
+
+    /// Who asks, under which id, in which trace.
+    fn identify(&self, session: &Session, exchange: &mut Exchange) {
+        let headers = &session.req_header().headers;
+        if let Some(peer) = session.client_addr().and_then(|address| address.as_inet()) {
+            let trust = &self.settings.trust_proxy;
+            exchange.client = client_address(peer.ip(), headers, trust);
+            exchange.peer_trusted = trusts_peer(trust, peer.ip());
+        }
+        exchange.request_id = request_id(headers);
+        if self.exports_traces {
+            exchange.span = server_span(session.req_header());
+            exchange.trace = Trace::of_span(&exchange.span);
+        } else {
+            exchange.trace = Trace::of(headers);
+        }
+    }
+
+    fn body_limit(&self, request: &RequestHeader) -> u64 {
+        let is_form = request
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| starts_with(kind, b"application/x-www-form-urlencoded"));
+        if is_form {
+            self.bodies.max_form.0
+        } else {
+            self.bodies.max_json.0
+        }
+    }
+}
+
+fn starts_with(value: &HeaderValue, prefix: &[u8]) -> bool {
+    value
+        .as_bytes()
+        .get(..prefix.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}
+
+fn host(request: &RequestHeader) -> Option<&str> {
+    match request.headers.get(header::HOST) {
+        Some(host) => host.to_str().ok(),
+        None => Some(
+            request
+                .uri
+                .authority()
+                .map_or("", |authority| authority.as_str()),
+        ),
+    }
+}
+
+fn content_length(request: &RequestHeader) -> Option<u64> {
+    let length = request.headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
+fn head_size(request: &RequestHeader) -> usize {
+    let headers = request.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD)
+        .sum();
+    request.raw_path().len() + headers
+}

@@ -1,0 +1,348 @@
+//! A request's journey through the edge, phase by phase, in the order in which pingora calls them.
+//!
+//! What a phase does in detail stands in the module of that name; here is only the order.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use ingot_config::Problems;
+use ingot_http::{ApiError, BodySettings};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+
+use crate::access_log::AccessLog;
+use crate::admission::Admission;
+use crate::drain::Flights;
+use crate::exchange::Exchange;
+use crate::limit::RateLimit;
+use crate::project::Hosts;
+use crate::routes::Service;
+use crate::settings::{Config, RequestSettings};
+use crate::upstream::Pool;
+use crate::{answer, cors};
+
+/// How long a refused request's body is still read, so that the client gets to see the answer
+/// before the connection closes.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// The edge: everything that requests share.
+pub(crate) struct Gateway {
+    pub(crate) settings: RequestSettings,
+    pub(crate) bodies: BodySettings,
+    pub(crate) hosts: Hosts,
+    pub(crate) limit: Arc<RateLimit>,
+    pub(crate) flights: Arc<Flights>,
+    pub(crate) exports_traces: bool,
+    pub(crate) edge_key: HeaderValue,
+    pub(crate) rate_policy: HeaderValue,
+    pub(crate) rate_limit: HeaderValue,
+    pub(crate) keep_alive: HeaderValue,
+    pub(crate) keep_alive_seconds: u64,
+    pools: [Arc<Pool>; Service::ALL.len()],
+    access_log: AccessLog,
+}
+
+impl Gateway {
+    /// The edge of `config` in front of `pools`.
+    pub(crate) fn new(
+        config: &Config,
+        pools: [Arc<Pool>; Service::ALL.len()],
+        limit: Arc<RateLimit>,
+        flights: Arc<Flights>,
+    ) -> anyhow::Result<Self> {
+        let settings = config.request.clone();
+        let mut edge_key = HeaderValue::from_str(config.edge.edge_key.expose()).map_err(|_| {
+            anyhow::anyhow!("INGOT_EDGE_KEY has characters that no header can carry")
+        })?;
+        edge_key.set_sensitive(true);
+        let window = settings.rate_window.0.as_secs();
+        if window == 0 {
+            return Err(Problems::of("INGOT_RATE_WINDOW", "must be at least 1 second").into());
+        }
+        let keep_alive_seconds = (config.listen.keep_alive_ms / 1000).max(1);
+        Ok(Self {
+            hosts: Hosts::of_one(&settings.project, &settings.hosts)?,
+            limit,
+            flights,
+            exports_traces: ingot_telemetry::exports_traces(),
+            edge_key,
+            rate_policy: HeaderValue::try_from(format!("{};w={window}", settings.rate_limit))?,
+            rate_limit: HeaderValue::from(settings.rate_limit),
+            keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
+            keep_alive_seconds,
+            pools,
+            access_log: AccessLog::new(),
+            bodies: config.body.clone(),
+            settings,
+        })
+    }
+
+    fn pool(&self, service: Service) -> &Arc<Pool> {
+        let [api, ..] = &self.pools;
+        self.pools.get(service.index()).unwrap_or(api)
+    }
+
+    /// Gives an answer of the edge's own, and ends the connection if the request's body is still
+    /// on its way.
+    async fn answer(
+        &self,
+        session: &mut Session,
+        exchange: &Exchange,
+        error: ApiError,
+    ) -> Result<()> {
+        let (mut response, body) = answer::render(error).await?;
+        self.prepare_answer(session, exchange, &mut response)?;
+        let unread = !session.is_body_done();
+        if unread {
+            session.set_keepalive(None);
+            response.remove_header("keep-alive");
+        }
+        let is_head = session.req_header().method == Method::HEAD;
+        session
+            .write_response_header(Box::new(response), is_head)
+            .await?;
+        if !is_head {
+            session.write_response_body(Some(body), true).await?;
+        }
+        if unread {
+            session.as_downstream_mut().finish_body().await?;
+            // A client that stops sending or goes away has no need of more.
+            let _unread = tokio::time::timeout(LINGER, session.drain_request_body()).await;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.flights.take_off())
+    }
+
+    /// No modules: the edge does not compress.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        match self.admit(session, exchange) {
+            Ok(Admission::Proceed) => Ok(false),
+            Ok(Admission::Preflight) => {
+                let mut response = cors::preflight(session.req_header())?;
+                self.prepare_connection(session, &mut response)?;
+                session
+                    .write_response_header(Box::new(response), true)
+                    .await?;
+                Ok(true)
+            }
+            Err(error) => {
+                self.answer(session, exchange, error).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Counts bodies that came without a length.
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.body_seen += body.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        if exchange.body_seen > exchange.body_limit && !exchange.upgrade {
+            return Error::e_explain(
+                ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
+                "the body exceeds its limit",
+            );
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        let pool = self.pool(exchange.service().unwrap_or(Service::Api));
+        let node = match exchange.node {
+            Some(node) => pool.node(node).await,
+            None => None,
+        };
+        // A session whose node is gone goes to any: it answers that the session is unknown, and
+        // the client starts a new one.
+        let Some(lease) = node.or_else(|| pool.choose(&exchange.tried)) else {
+            return Error::e_explain(
+                ErrorType::HTTPStatus(StatusCode::SERVICE_UNAVAILABLE.as_u16()),
+                "no upstream is available",
+            );
+        };
+        exchange.tried.add(lease.member().address);
+        let peer = lease.member().peer(exchange.upgrade);
+        exchange.lease = Some(lease);
+        Ok(peer)
+    }
+
+    /// Nothing has been sent: another member may have the request, whatever it is.
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        if let (Some(lease), Some(service)) = (&exchange.lease, exchange.service()) {
+            self.pool(service).refused(lease.member());
+        }
+        error.set_retry(exchange.tried.may_go_on());
+        error
+    }
+
+    /// Something may have been sent: only a safe method (RFC 9110 §9.2.1) may be sent again.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        _client_reused: bool,
+    ) -> Box<Error> {
+        let upstream_failed = *error.esource() == ErrorSource::Upstream;
+        if let (true, Some(lease)) = (upstream_failed, &exchange.lease) {
+            lease.member().failed();
+        }
+        let unanswered = session.response_written().is_none();
+        let again = upstream_failed
+            && unanswered
+            && !exchange.upgrade
+            && session.req_header().method.is_safe()
+            && !session.as_ref().retry_buffer_truncated()
+            && !is_timeout(error.etype())
+            && exchange.tried.may_go_on();
+        error.set_retry(again);
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        self.prepare_request(session, exchange, request)
+    }
+
+    async fn response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if let Some(lease) = &exchange.lease {
+            lease.member().succeeded();
+        }
+        if response.status == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(response) {
+            exchange.flight.becomes_stream();
+        }
+        self.prepare_answer(session, exchange, response)
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        let answer = error_answer(error, exchange);
+        let unanswered = session
+            .response_written()
+            .is_none_or(|written| written.status.is_informational());
+        let error_code = match answer {
+            Some(answer) if unanswered => {
+                let status = answer.status().as_u16();
+                if let Err(error) = self.answer(session, exchange, answer).await {
+                    tracing::debug!(%error, "the client left before its answer");
+                }
+                status
+            }
+            _ => 0,
+        };
+        FailToProxy {
+            error_code,
+            can_reuse_downstream: false,
+        }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        self.access_log.note(session, error, exchange);
+    }
+
+    /// The access log tells what became of every request; pingora's own lines would repeat it.
+    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _: &Session,
+        exchange: &Exchange,
+        error: &Error,
+        _: ProxyWarnLogContext,
+    ) -> bool {
+        tracing::debug!(%error, request_id = ?exchange.request_id, "trying another upstream");
+        true
+    }
+}
+
+fn is_event_stream(response: &ResponseHeader) -> bool {
+    response
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+fn is_timeout(kind: &ErrorType) -> bool {
+    matches!(kind, ErrorType::ReadTimedout | ErrorType::WriteTimedout)
+}
+
+/// The answer to a failed request; none where nobody is left to hear it.
+fn error_answer(error: &Error, exchange: &Exchange) -> Option<ApiError> {
+    let service = exchange.service().unwrap_or(Service::Api);
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(answer::body_too_large(exchange.body_limit)),
+        (_, ErrorType::HTTPStatus(503)) => Some(answer::unavailable(service)),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(answer::unfinished()),
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectionClosed,
+        ) => None,
+        (ErrorSource::Downstream, _) => Some(answer::malformed()),
+        (ErrorSource::Upstream, kind) if is_timeout(kind) => Some(answer::too_slow(service)),
+        (ErrorSource::Upstream, kind) if is_connect(kind) => Some(answer::unavailable(service)),
+        (ErrorSource::Upstream, _) => Some(answer::broken_off(service)),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Some(ApiError::internal(error)),
+    }
+}
+
+fn is_connect(kind: &ErrorType) -> bool {
+    matches!(
+        kind,
+        ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::BindError
+            | ErrorType::AcceptError
+            | ErrorType::SocketError
+    )
+}

@@ -1,0 +1,110 @@
+//! Accepts connections and keeps each one going, request after request.
+//!
+//! The loop is ours, not pingora's, for the sake of the drain: nothing that a client has been
+//! promised is dropped, and idle connections get time to hear that they should close.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use futures::FutureExt;
+use pingora::apps::{HttpServerApp, ReusedHttpStream};
+use pingora::protocols::GetSocketDigest;
+use pingora::protocols::SocketDigest;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
+use pingora::protocols::l4::stream::Stream;
+use pingora::proxy::HttpProxy;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::gateway::Gateway;
+
+/// Pause after a failed accept; most often the process is out of file descriptors.
+const AFTER_FAILURE: Duration = Duration::from_millis(100);
+
+/// Opens a listener. `::` falls back to IPv4 where the machine has no IPv6.
+pub(crate) async fn bind(address: IpAddr, port: u16, setting: &str) -> anyhow::Result<TcpListener> {
+    let wanted = SocketAddr::new(address, port);
+    let listener = match TcpListener::bind(wanted).await {
+        Err(error) if address.is_ipv6() && address.is_unspecified() => {
+            tracing::debug!(%error, "no IPv6 here: listening on IPv4");
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await
+        }
+        result => result,
+    };
+    listener.with_context(|| format!("cannot listen on {wanted}: set {setting} to a free one"))
+}
+
+/// What every connection shares.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    /// The proxy that answers.
+    pub(crate) proxy: Arc<HttpProxy<Gateway>>,
+    /// True from the start of the drain on: no connection is kept open after its next answer.
+    pub(crate) closing: watch::Receiver<bool>,
+    /// Cuts what is still open.
+    pub(crate) cut: CancellationToken,
+    /// Counts connections.
+    pub(crate) open: TaskTracker,
+}
+
+impl Connections {
+    /// Accepts until `stop`, and then once more everything that was waiting already: the client
+    /// behind it believes itself connected.
+    pub(crate) async fn accept(&self, listener: TcpListener, stop: CancellationToken) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.serve(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(AFTER_FAILURE).await;
+                }
+            }
+        }
+        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+            self.serve(stream, peer);
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
+        let connection = self.clone();
+        self.open.spawn(async move {
+            tokio::select! {
+                biased;
+                () = connection.answer_all(stream, peer) => {}
+                () = connection.cut.cancelled() => {}
+            }
+        });
+    }
+
+    async fn answer_all(&self, stream: TcpStream, peer: SocketAddr) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        // With the peer's address filled in, no request has to ask the kernel for it.
+        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+        let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
+        let mut stream = Stream::from(stream);
+        stream.set_socket_digest(digest);
+        let mut session = ServerSession::new_http1(Box::new(stream));
+        session.set_keepalive(Some(0));
+        let mut next = self.proxy.process_new_http(session, &self.closing).await;
+        while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
+            let mut session = ServerSession::new_http1(stream);
+            if let Some(settings) = settings {
+                settings.apply_to_session(&mut session);
+            }
+            next = self.proxy.process_new_http(session, &self.closing).await;
+        }
+    }
+}

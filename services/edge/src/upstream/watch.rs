@@ -1,0 +1,105 @@
+//! The task that keeps a pool's members and their health up to date.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::probe::{Finding, probe};
+use super::{Health, Member, Pool};
+
+/// Health checks of one pool that run at the same time.
+const CONCURRENT_CHECKS: usize = 16;
+/// Shortest pause between two rounds, whoever asks for one. Unknown session ids ask, and those
+/// anybody can send.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Longest wait for a DNS answer.
+const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// When to check and to look up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Schedule {
+    /// Time between two rounds of health checks.
+    pub(crate) check: Duration,
+    /// Time between two look-ups of names.
+    pub(crate) resolve: Duration,
+}
+
+/// Looks names up and checks members until the shutdown.
+pub(crate) async fn watch(pool: Arc<Pool>, schedule: Schedule, shutdown: CancellationToken) {
+    let mut looked_up: Option<Instant> = None;
+    loop {
+        if looked_up.is_none_or(|at| at.elapsed() >= schedule.resolve) {
+            look_up(&pool).await;
+            looked_up = Some(Instant::now());
+        }
+        check_all(&pool).await;
+        pool.rounds.send_modify(|round| *round += 1);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(SHORTEST_PAUSE) => {}
+        }
+        let pause = pause(&pool, schedule.check).saturating_sub(SHORTEST_PAUSE);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = pool.check_now.notified() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Who is away is looked after more often, so that its return is noticed soon.
+fn pause(pool: &Pool, usual: Duration) -> Duration {
+    let members = pool.members.load();
+    let all_ready = members.iter().all(|m| m.health() == Health::Ready);
+    if all_ready && !members.is_empty() {
+        usual
+    } else {
+        usual / 4
+    }
+}
+
+async fn check_all(pool: &Pool) {
+    let members = pool.members.load_full();
+    futures::stream::iter(members.iter())
+        .for_each_concurrent(CONCURRENT_CHECKS, |member| check(member))
+        .await;
+}
+
+async fn check(member: &Member) {
+    match probe(member.address).await {
+        Finding::Answer { ready, node } => member.answered(ready, node),
+        Finding::Refused => member.refused(),
+        Finding::Silence => member.kept_silent(),
+    };
+}
+
+/// Looks all targets up. A name that cannot be looked up now keeps the pool as it is: its
+/// members are more likely there than not.
+async fn look_up(pool: &Pool) {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for target in &pool.targets {
+        let answer = tokio::time::timeout(LOOKUP_PATIENCE, tokio::net::lookup_host(target)).await;
+        match answer {
+            Ok(Ok(found)) => {
+                for address in found {
+                    if !addresses.contains(&address) {
+                        addresses.push(address);
+                    }
+                }
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(upstream = pool.name, %target, %error, "cannot look up an upstream");
+                return;
+            }
+            Err(_) => {
+                tracing::warn!(upstream = pool.name, %target, "the look-up of an upstream timed out");
+                return;
+            }
+        }
+    }
+    pool.set_addresses(&addresses);
+}

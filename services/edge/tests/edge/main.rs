@@ -1,0 +1,17 @@
+//! The edge in front of real servers, spoken to over real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "what fails in a helper is a failed test"
+)]
+
+mod cors;
+mod drain;
+mod limits;
+mod routing;
+mod sessions;
+mod support;
+mod upstreams;
+mod websocket;

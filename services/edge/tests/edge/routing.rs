@@ -1,0 +1,190 @@
+//! Which service gets a request, and what it gets to see.
+
+use crate::support::{EDGE_KEY, TestEdge, Upstream, envelope};
+
+async fn four_services() -> (TestEdge, [Upstream; 4]) {
+    let services = ["api", "records", "migration", "realtime"].map(Upstream::start);
+    let [api, records, migration, realtime] = &services;
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", api.address.to_string()),
+        ("INGOT_UPSTREAM_RECORDS", records.address.to_string()),
+        ("INGOT_UPSTREAM_MIGRATION", migration.address.to_string()),
+        ("INGOT_UPSTREAM_REALTIME", realtime.address.to_string()),
+    ])
+    .await;
+    (edge, services)
+}
+
+#[tokio::test]
+async fn every_prefix_reaches_its_service() {
+    let (edge, _services) = four_services().await;
+    for (path, service) in [
+        ("/api/database/records/todos?select=*", "records"),
+        ("/api/database/rpc/add", "records"),
+        ("/api/database/migrations", "migration"),
+        ("/api/database/tables", "api"),
+        ("/api/auth/users", "api"),
+        ("/api/realtime/channels", "api"),
+        ("/socket.io/?EIO=4&transport=polling", "realtime"),
+        ("/functions/hello", "api"),
+        ("/storage/v1/s3/bucket/key", "api"),
+        ("/.well-known/jwks.json", "api"),
+        ("/", "api"),
+    ] {
+        let answer = edge.get(path).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        assert_eq!(answer.text().await.unwrap(), service, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_counts_in_any_case_and_parameters_stay_as_they_are() {
+    let (edge, [api, records, ..]) = four_services().await;
+    for (sent, forwarded, service) in [
+        (
+            "/API/Database/RECORDS/MyTable?Id=eq.A",
+            "/api/database/records/MyTable?Id=eq.A",
+            &records,
+        ),
+        ("/api/database/records/", "/api/database/records", &records),
+        ("/API/HEALTH/", "/api/health", &api),
+        (
+            "/Functions/Hello%20You?x=%2F",
+            "/functions/Hello%20You?x=%2F",
+            &api,
+        ),
+        (
+            "/api/storage/buckets/b/objects/a%2Fb",
+            "/api/storage/buckets/b/objects/a%2Fb",
+            &api,
+        ),
+    ] {
+        assert_eq!(edge.get(sent).await.status(), 200, "{sent}");
+        let seen = service.last();
+        assert_eq!(
+            (seen.method.as_str(), seen.target.as_str()),
+            ("GET", forwarded)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_claims_is_answered_with_the_envelope() {
+    let (edge, services) = four_services().await;
+    for path in [
+        "/nowhere?a=1",
+        "/socket.io?EIO=4",
+        "/Socket.IO/",
+        "/dashboard/login",
+        "/apiary",
+    ] {
+        let (status, body) = envelope(edge.get(path).await).await;
+        assert_eq!(
+            (status, &body["error"]),
+            (404, &"NOT_FOUND".into()),
+            "{path}"
+        );
+        assert!(body["message"].as_str().unwrap().contains(path), "{body}");
+        assert!(body["nextActions"].is_string());
+    }
+    assert!(services.iter().all(|service| service.seen().is_empty()));
+}
+
+#[tokio::test]
+async fn the_host_leads_to_the_project() {
+    let api = Upstream::start("api");
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", api.address.to_string()),
+        ("INGOT_PROJECT", "shop".to_owned()),
+        (
+            "INGOT_PROJECT_HOSTS",
+            "shop.example,www.shop.example".to_owned(),
+        ),
+    ])
+    .await;
+    let with_host = |host: &'static str| {
+        edge.client
+            .get(edge.url("/api/x"))
+            .header("host", host)
+            .send()
+    };
+    assert_eq!(with_host("SHOP.example:8080").await.unwrap().status(), 200);
+    assert_eq!(api.last().header("x-ingot-project"), "shop");
+    assert_eq!(api.last().header("host"), "SHOP.example:8080");
+    let (status, body) = envelope(with_host("other.example").await.unwrap()).await;
+    assert_eq!((status, &body["error"]), (404, &"NOT_FOUND".into()));
+}
+
+#[tokio::test]
+async fn services_hear_about_a_request_from_the_edge_alone() {
+    let (edge, [api, ..]) = four_services().await;
+    let answer = edge
+        .client
+        .get(edge.url("/api/auth/users"))
+        .header("x-ingot-project", "other")
+        .header("x-ingot-edge-key", "guess")
+        .header("X-Ingot-Client-Ip", "6.6.6.6")
+        .header("x-ingot-invented", "1")
+        .header("x-forwarded-for", "9.9.9.9")
+        .header("x-request-id", "not a uuid")
+        .header(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        )
+        .header("connection", "keep-alive, x-hop")
+        .header("x-hop", "1")
+        .send()
+        .await
+        .unwrap();
+    let seen = api.last();
+    for (name, value) in [
+        ("x-ingot-project", "default"),
+        ("x-ingot-edge-key", EDGE_KEY),
+        ("x-ingot-client-ip", "9.9.9.9"),
+        ("x-forwarded-for", "9.9.9.9, 127.0.0.1"),
+        ("x-forwarded-proto", "http"),
+        ("x-ingot-invented", ""),
+        ("x-hop", ""),
+    ] {
+        assert_eq!(seen.header(name), value, "{name}");
+        assert!(
+            seen.headers.get_all(name).iter().count() <= 1,
+            "{name} is doubled"
+        );
+    }
+    assert_eq!(seen.header("x-request-id").len(), 36);
+    assert_eq!(
+        seen.header("x-request-id"),
+        answer.headers()["x-request-id"]
+    );
+    let parent = seen.header("traceparent");
+    assert!(parent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
+    assert!(!parent.contains("00f067aa0ba902b7"));
+}
+
+#[tokio::test]
+async fn a_well_formed_request_id_is_kept() {
+    let (edge, [api, ..]) = four_services().await;
+    let id = "9f1c3c9e-6c0a-4e43-9d7c-0d4a3f1f2b11";
+    let request = edge
+        .client
+        .get(edge.url("/api/x"))
+        .header("x-request-id", id);
+    assert_eq!(request.send().await.unwrap().headers()["x-request-id"], id);
+    assert_eq!(api.last().header("x-request-id"), id);
+}
+
+#[tokio::test]
+async fn health_and_metrics_are_not_reachable_from_outside() {
+    let (edge, services) = four_services().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(edge.get(path).await.status(), 404, "{path}");
+        let inside = format!("http://{}{path}", edge.admin);
+        assert_eq!(
+            edge.client.get(inside).send().await.unwrap().status(),
+            200,
+            "{path}"
+        );
+    }
+    assert!(services.iter().all(|service| service.seen().is_empty()));
+}
