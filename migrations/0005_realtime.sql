@@ -41,6 +41,9 @@ create table realtime.messages (
     -- transactions and `sequence` the order inside one.
     sequence bigint generated always as identity,
     xid xid8 not null,
+    -- W3C trace context of the transaction that published, where it told one: a notification
+    -- carries the id alone.
+    traceparent text default nullif(current_setting('ingot.traceparent', true), ''),
     constraint messages_pkey primary key (id),
     constraint messages_channel_id_fkey
         foreign key (channel_id) references realtime.channels (id) on delete set null,
@@ -86,6 +89,19 @@ create trigger trg_message_notify
     for each row execute function realtime.notify_on_message_insert();
 
 grant insert on realtime.messages to anon, authenticated, project_admin;
+
+-- How far the relay is: every message whose transaction `delivered` sees is on the bus. A single
+-- row, written at most a few times a second. Transactions begin before it and messages follow, so
+-- a fresh database has nothing to catch up with.
+create table realtime.relay (
+    singleton boolean not null default true,
+    delivered pg_snapshot not null default pg_current_snapshot(),
+    updated_at timestamptz not null default now(),
+    constraint relay_pkey primary key (singleton),
+    constraint relay_singleton_check check (singleton)
+);
+
+insert into realtime.relay default values;
 
 -- How long messages are kept; null means for ever.
 create table realtime.config (
