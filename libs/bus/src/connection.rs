@@ -7,19 +7,23 @@ use async_nats::jetstream;
 use async_nats::{ConnectOptions, ServerAddr};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use ingot_config::Secret;
+use ingot_config::{ByteSize, Secret};
 use ingot_project::ProjectId;
 use ingot_telemetry::HeaderCarrier;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::subjects;
-use crate::{DashboardEvent, Invalidation};
+use crate::{Audience, DashboardEvent, Invalidation};
 
 /// Longest wait for one request to the server.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest pause between attempts to reconnect.
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
+/// Messages that may wait in one subscription; what comes on top is dropped, which subscribers of
+/// rooms notice and fetch.
+const SUBSCRIPTION_CAPACITY: usize = 4096;
 
 ingot_config::settings! {
     /// The message bus.
@@ -30,6 +34,11 @@ ingot_config::settings! {
         user: Option<String> = "NATS_USER";
         /// Password for NATS.
         password: Option<Secret> = "NATS_PASSWORD";
+        /// How much of a project's realtime history NATS keeps to fill gaps of nodes that lost
+        /// their connection. Reserved per active project.
+        history: ByteSize = "INGOT_BUS_HISTORY", default "16mb";
+        /// Copies that a NATS cluster keeps of that history.
+        replicas: usize = "INGOT_BUS_REPLICAS", default "1";
     }
 }
 
@@ -38,6 +47,16 @@ ingot_config::settings! {
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
+    /// How often the connection was made; a change means that messages may have been missed.
+    connections: watch::Receiver<u64>,
+    history: StreamLimits,
+}
+
+/// Limits of the stream that keeps a project's room messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamLimits {
+    pub(crate) max_bytes: i64,
+    pub(crate) replicas: usize,
 }
 
 /// The bus could not be used.
@@ -52,6 +71,15 @@ pub enum BusError {
     /// A subscription could not be made.
     #[error("cannot subscribe on the bus: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
+    /// The stream of a project's rooms could not be made.
+    #[error("cannot make the stream for room messages: {0}")]
+    CreateStream(#[from] jetstream::context::CreateStreamError),
+    /// The stream of a project's rooms could not be found.
+    #[error("cannot find the stream for room messages: {0}")]
+    GetStream(#[from] jetstream::context::GetStreamError),
+    /// The stream did not answer.
+    #[error("cannot read room messages: {0}")]
+    Read(#[from] jetstream::stream::DirectGetError),
     /// A message could not be encoded.
     #[error("cannot encode a bus message: {0}")]
     Encode(#[from] serde_json::Error),
@@ -60,8 +88,14 @@ pub enum BusError {
 impl Bus {
     /// Connects in the background: returns at once, also while the server is down.
     pub async fn connect(settings: &BusSettings, name: &str) -> Result<Self, BusError> {
+        let (connected, connections) = watch::channel(0);
         let mut options = ConnectOptions::new()
             .name(name)
+            .subscription_capacity(SUBSCRIPTION_CAPACITY)
+            .event_callback(move |event| {
+                observe(&connected, &event);
+                std::future::ready(())
+            })
             .retry_on_initial_connect()
             .connection_timeout(REQUEST_TIMEOUT)
             .request_timeout(Some(REQUEST_TIMEOUT))
@@ -76,7 +110,15 @@ impl Bus {
         }
         let client = options.connect(servers).await?;
         let jetstream = jetstream::new(client.clone());
-        Ok(Self { client, jetstream })
+        Ok(Self {
+            client,
+            jetstream,
+            connections,
+            history: StreamLimits {
+                max_bytes: i64::try_from(settings.history.0).unwrap_or(i64::MAX),
+                replicas: settings.replicas.max(1),
+            },
+        })
     }
 
     /// Whether the connection stands; readiness depends on it.
@@ -92,6 +134,33 @@ impl Bus {
     /// The JetStream context, likewise.
     pub fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
+    }
+
+    /// Changes with every connection made, the first included.
+    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
+        self.connections.clone()
+    }
+
+    pub(crate) fn stream_limits(&self) -> StreamLimits {
+        self.history
+    }
+
+    /// Tells the relay how many sockets of a node got which message.
+    pub async fn publish_audience(
+        &self,
+        project: &ProjectId,
+        audience: &Audience,
+    ) -> Result<(), BusError> {
+        self.publish_json(subjects::audience(project), audience)
+            .await
+    }
+
+    /// Hears the counts of all nodes.
+    pub async fn audiences(
+        &self,
+        project: &ProjectId,
+    ) -> Result<impl Stream<Item = Audience> + Send + Unpin + use<>, BusError> {
+        self.subscribe_json(subjects::audience(project)).await
     }
 
     /// Tells dashboards what changed.
@@ -168,6 +237,20 @@ fn credentials(settings: &BusSettings, servers: &[&str]) -> Option<(String, Stri
     let address: ServerAddr = servers.first()?.parse().ok()?;
     let (user, password) = (address.username()?, address.password()?);
     Some((user.to_owned(), password.to_owned()))
+}
+
+fn observe(connected: &watch::Sender<u64>, event: &async_nats::Event) {
+    match event {
+        async_nats::Event::Connected => {
+            tracing::info!("connected to NATS");
+            connected.send_modify(|times| *times += 1);
+        }
+        async_nats::Event::SlowConsumer(subscription) => {
+            metrics::counter!("bus_messages_dropped_total").increment(1);
+            tracing::debug!(subscription, "a subscription of the bus is full");
+        }
+        other => tracing::warn!(event = %other, "NATS connection"),
+    }
 }
 
 /// NATS headers as a carrier of trace context.

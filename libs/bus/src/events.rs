@@ -2,6 +2,7 @@
 //! refreshes by time or on reconnect.
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Part of a project that dashboards show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,13 @@ impl DashboardEvent {
             data: serde_json::Map::new(),
         }
     }
+}
+
+/// How many sockets of one node got which messages since it last told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audience {
+    /// Message id and number of sockets.
+    pub counts: Vec<(Uuid, u32)>,
 }
 
 /// Caches of a project that no longer hold.

@@ -6,10 +6,28 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ingot_project::ProjectId;
 use sha2::{Digest, Sha256};
 
-/// Stream that keeps room messages for gap fill.
-pub(crate) const REALTIME_STREAM: &str = "INGOT_RT";
-/// Subjects of that stream.
-pub(crate) const REALTIME_SUBJECTS: &str = "ingot.rt.>";
+/// Stream that keeps a project's room messages for gap fill. One per project: its relay is the
+/// only writer, so that "the message before this one" has a meaning, and one project's burst
+/// cannot push another's history out.
+pub(crate) fn room_stream(project: &ProjectId) -> String {
+    format!("INGOT_RT_{project}")
+}
+
+/// What the relay publishes: the subjects of [`room_stream`].
+pub(crate) fn published(project: &ProjectId) -> String {
+    format!("ingot.rt.{project}.>")
+}
+
+/// What the stream sends on once a message is stored, and nodes listen to. A duplicate that the
+/// stream refused never gets here.
+pub(crate) fn delivered(project: &ProjectId) -> String {
+    format!("ingot.room.{project}.>")
+}
+
+/// How many sockets got which message.
+pub(crate) fn audience(project: &ProjectId) -> String {
+    format!("ingot.audience.{project}")
+}
 
 /// Changes that dashboards refresh on.
 pub(crate) fn dashboard(project: &ProjectId) -> String {
@@ -49,13 +67,16 @@ impl RoomToken {
 }
 
 impl Room {
-    /// Subject on which the room's messages travel.
-    pub fn subject(&self) -> String {
-        format!(
-            "ingot.rt.{}.{}",
-            self.project,
-            RoomToken::of(&self.channel).as_str()
-        )
+    /// Subject under which the stream keeps the room's messages.
+    pub(crate) fn stream_subject(&self) -> String {
+        let token = RoomToken::of(&self.channel);
+        format!("ingot.rt.{}.{}", self.project, token.as_str())
+    }
+
+    /// Subject on which the room's stored messages reach nodes.
+    pub(crate) fn delivery_subject(&self) -> String {
+        let token = RoomToken::of(&self.channel);
+        format!("ingot.room.{}.{}", self.project, token.as_str())
     }
 }
 
@@ -70,7 +91,7 @@ mod tests {
                 project: "default".parse().unwrap(),
                 channel: channel.to_owned(),
             };
-            let subject = room.subject();
+            let subject = room.stream_subject();
             assert_eq!(subject.len(), "ingot.rt.default.".len() + 22);
             assert!(
                 subject
