@@ -24,12 +24,16 @@ pub type CheckResult = Result<(), String>;
 /// Asks one dependency.
 pub type Check = Box<dyn Fn() -> BoxFuture<'static, CheckResult> + Send + Sync>;
 
+/// Tells something about the process, in `/readyz`.
+type Detail = Arc<dyn Fn() -> Value + Send + Sync>;
+
 /// What a service depends on.
 #[derive(Clone)]
 pub struct Health {
     checks: Arc<Vec<(&'static str, Check)>>,
     draining: Arc<AtomicBool>,
     header: Option<(HeaderName, HeaderValue)>,
+    detail: Option<(&'static str, Detail)>,
 }
 
 impl std::fmt::Debug for Health {
@@ -48,6 +52,7 @@ impl Health {
             checks: Arc::new(checks),
             draining: Arc::new(AtomicBool::new(false)),
             header: None,
+            detail: None,
         }
     }
 
@@ -55,6 +60,18 @@ impl Health {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
+        self
+    }
+
+    /// Adds a field to the answers of `/readyz`, computed anew for each: for people and scripts
+    /// who look at one process.
+    #[must_use]
+    pub fn with_detail(
+        mut self,
+        name: &'static str,
+        detail: impl Fn() -> Value + Send + Sync + 'static,
+    ) -> Self {
+        self.detail = Some((name, Arc::new(detail)));
         self
     }
 
@@ -97,12 +114,18 @@ impl Health {
 
 async fn ready(State(health): State<Health>) -> Response {
     let failures = health.failures().await;
-    let mut response = if failures.is_empty() {
-        Json(json!({ "status": "ready" })).into_response()
+    let (status, mut body) = if failures.is_empty() {
+        (StatusCode::OK, json!({ "status": "ready" }))
     } else {
-        let body = Json(json!({ "status": "not ready", "failed": failures }));
-        (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            json!({ "status": "not ready", "failed": failures }),
+        )
     };
+    if let (Some((name, detail)), Some(body)) = (&health.detail, body.as_object_mut()) {
+        body.insert((*name).to_owned(), detail());
+    }
+    let mut response = (status, Json(body)).into_response();
     if let Some((name, value)) = health.header {
         response.headers_mut().insert(name, value);
     }
