@@ -1,2 +1,7 @@
 //! Process entry of the listen-relay service.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingot_telemetry::run("ingot-listen-relay", ingot_listen_relay::serve)
+}

@@ -1,0 +1,250 @@
+//! The active relay's work: what commits goes to the bus, in commit order, without a gap.
+//!
+//! PostgreSQL delivers notifications in commit order, and within a transaction in insert order, so
+//! following them keeps that order. How far we are is a snapshot: a heartbeat takes one and then
+//! notifies ourselves; when it comes back, everything that the snapshot sees was heard before, and
+//! once that is on the bus the snapshot is saved. Whoever takes over starts with the messages that
+//! the saved snapshot does not see. What was published since then goes out twice and is recognised
+//! by its id.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingot_bus::{Bus, Headers, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, SenderType};
+use ingot_project::ProjectId;
+use ingot_telemetry::HeaderCarrier;
+use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::leadership::{Heard, Leadership, answered, silent};
+use super::status::Status;
+use super::store::{self, MessageRow};
+
+/// Most messages that are read in one query.
+const BATCH: usize = 200;
+/// Most ids that one look at the missed messages returns.
+const MISSED: i64 = 20_000;
+/// Pause between heartbeats while nothing happens.
+const IDLE_BEAT: Duration = Duration::from_secs(2);
+/// Pause between a delivery and the heartbeat that lets us save how far we are.
+const BUSY_BEAT: Duration = Duration::from_millis(250);
+/// A heartbeat that takes longer to come back means that nothing else comes either.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long the bus may take at a stop to confirm what is under way.
+const LAST_FLUSH: Duration = Duration::from_secs(3);
+
+/// A heartbeat under way.
+struct Beat {
+    token: String,
+    /// What it proves to be delivered when it is back.
+    snapshot: String,
+    deadline: Instant,
+}
+
+pub(super) struct Delivery {
+    leadership: Leadership,
+    publisher: RoomPublisher,
+    project: ProjectId,
+    status: Arc<Status>,
+    /// Everything that this snapshot sees is on the bus.
+    delivered: String,
+    beat: Option<Beat>,
+    next_beat: Instant,
+    /// Something was published since `delivered` was saved.
+    unsaved: bool,
+}
+
+impl Delivery {
+    pub(super) fn new(
+        leadership: Leadership,
+        bus: Bus,
+        project: ProjectId,
+        status: Arc<Status>,
+    ) -> Self {
+        Self {
+            leadership,
+            publisher: RoomPublisher::new(bus, project.clone()),
+            project,
+            status,
+            delivered: String::new(),
+            beat: None,
+            next_beat: Instant::now(),
+            unsaved: false,
+        }
+    }
+
+    /// Catches up, then follows the notifications until the connection fails or `shutdown`.
+    pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+        // Dropping the work at a stop loses nothing: the next relay begins at `delivered`.
+        let ended = shutdown
+            .run_until_cancelled(async {
+                self.catch_up().await?;
+                self.follow().await
+            })
+            .await;
+        let Some(ended) = ended else {
+            if tokio::time::timeout(LAST_FLUSH, self.publisher.flush())
+                .await
+                .is_err()
+            {
+                tracing::warn!(project = %self.project, "the bus did not confirm the last messages");
+            }
+            return Ok(());
+        };
+        ended
+    }
+
+    /// Publishes what was committed since the saved snapshot.
+    async fn catch_up(&mut self) -> Result<(), sqlx::Error> {
+        let connection = self.leadership.connection();
+        let (from, upto) = answered(store::delivered_and_now(connection)).await?;
+        let mut after = 0;
+        let mut count = 0;
+        loop {
+            let missed =
+                store::missed(self.leadership.connection(), &from, &upto, after, MISSED).await?;
+            let Some(last) = missed.iter().map(|(_, sequence)| *sequence).max() else {
+                break;
+            };
+            after = last;
+            count += missed.len();
+            let ids: Vec<Uuid> = missed.into_iter().map(|(id, _)| id).collect();
+            for batch in ids.chunks(BATCH) {
+                self.publish(batch, &from).await?;
+            }
+        }
+        self.publisher.flush().await;
+        if count > 0 {
+            tracing::info!(project = %self.project, count, "caught up");
+        }
+        self.delivered = upto;
+        self.save().await
+    }
+
+    async fn follow(&mut self) -> Result<(), sqlx::Error> {
+        loop {
+            let deadline = self
+                .beat
+                .as_ref()
+                .map_or(self.next_beat, |beat| beat.deadline);
+            let heard = tokio::select! {
+                heard = self.leadership.hear() => heard?,
+                () = sleep_until(deadline) => {
+                    if self.beat.is_some() {
+                        return Err(silent());
+                    }
+                    self.start_beat().await?;
+                    continue;
+                }
+            };
+            self.handle(heard).await?;
+        }
+    }
+
+    /// Publishes a message together with all that are there already, and sees to a heartbeat.
+    async fn handle(&mut self, heard: Heard) -> Result<(), sqlx::Error> {
+        let mut ids = Vec::new();
+        let mut returned = None;
+        let mut next = Some(Ok(heard));
+        while let Some(heard) = next.take() {
+            match heard? {
+                Heard::Message(id) => ids.push(id),
+                Heard::Heartbeat(token) => {
+                    returned = self.beat.take_if(|beat| beat.token == token);
+                }
+            }
+            if ids.len() < BATCH && returned.is_none() {
+                next = self.leadership.hear_now();
+            }
+        }
+        if !ids.is_empty() {
+            let delivered = self.delivered.clone();
+            self.publish(&ids, &delivered).await?;
+            self.next_beat = self.next_beat.min(Instant::now() + BUSY_BEAT);
+        }
+        if let Some(beat) = returned {
+            self.publisher.flush().await;
+            self.delivered = beat.snapshot;
+            self.next_beat = Instant::now() + IDLE_BEAT;
+            if self.unsaved {
+                self.save().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_beat(&mut self) -> Result<(), sqlx::Error> {
+        let (token, snapshot) = self.leadership.beat().await?;
+        self.beat = Some(Beat {
+            token,
+            snapshot,
+            deadline: Instant::now() + BEAT_TIMEOUT,
+        });
+        Ok(())
+    }
+
+    async fn save(&mut self) -> Result<(), sqlx::Error> {
+        let connection = self.leadership.connection();
+        answered(store::save_delivered(connection, &self.delivered)).await?;
+        self.unsaved = false;
+        Ok(())
+    }
+
+    /// Reads messages and puts them on the bus in the order of `ids`.
+    async fn publish(&mut self, ids: &[Uuid], delivered: &str) -> Result<(), sqlx::Error> {
+        self.status.waiting(ids.len());
+        let connection = self.leadership.connection();
+        let longest = i32::try_from(MAX_INLINE_PAYLOAD).unwrap_or(i32::MAX);
+        let rows = answered(store::messages(connection, ids, delivered, longest)).await?;
+        for row in rows {
+            let (id, age) = (row.id, row.age);
+            let span = tracing::info_span!(
+                "relay.publish",
+                otel.kind = "producer",
+                project = %self.project,
+                message.id = %id,
+            );
+            if let Some(traceparent) = &row.traceparent {
+                let mut parent = Headers::default();
+                parent.set("traceparent", traceparent.clone());
+                ingot_telemetry::parent_from(&span, &parent);
+            }
+            let Some(message) = message(row) else {
+                continue;
+            };
+            if let Err(error) = self.publisher.publish(&message).instrument(span).await {
+                // The message itself is at fault; it must not stop the ones behind it.
+                tracing::error!(message = %id, %error, "a message cannot be put on the bus");
+                continue;
+            }
+            self.unsaved = true;
+            self.status.published(id, age);
+        }
+        self.status.waiting(0);
+        Ok(())
+    }
+}
+
+fn message(row: MessageRow) -> Option<RoomMessage> {
+    let payload = match row.payload.map(RawValue::from_string).transpose() {
+        Ok(payload) => payload,
+        Err(error) => {
+            tracing::error!(message = %row.id, %error, "PostgreSQL wrote JSON that is none");
+            return None;
+        }
+    };
+    Some(RoomMessage {
+        id: row.id,
+        channel: row.channel,
+        event: row.event,
+        payload,
+        sender_type: match row.sender_type.as_str() {
+            "user" => SenderType::User,
+            _ => SenderType::System,
+        },
+        sender_id: row.sender_id,
+    })
+}

@@ -1,0 +1,232 @@
+//! The relay against real PostgreSQL and NATS: order, catching up, taking over, counting.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use ingot_bus::{Audience, Bus, BusSettings, Room, RoomSubscription};
+use ingot_config::Settings;
+use ingot_listen_relay::serve;
+use ingot_testkit::{TestProject, TestService};
+use sqlx::{Connection, Executor, PgConnection};
+use uuid::Uuid;
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const QUIET: Duration = Duration::from_millis(700);
+
+struct Scene {
+    project: TestProject,
+    bus: Bus,
+}
+
+impl Scene {
+    async fn new() -> anyhow::Result<Self> {
+        let project = TestProject::create().await?;
+        project
+            .execute("insert into realtime.channels (pattern) values ('orders'), ('room:%')")
+            .await?;
+        let bus = Bus::connect(&BusSettings::load(&project.environment())?, "test").await?;
+        Ok(Self { project, bus })
+    }
+
+    async fn relay(&self) -> anyhow::Result<TestService> {
+        TestService::start(&self.project, &[], serve).await
+    }
+
+    async fn join(&self, channel: &str) -> anyhow::Result<RoomSubscription> {
+        let room = Room {
+            project: self.project.project().id.clone(),
+            channel: channel.to_owned(),
+        };
+        Ok(self.bus.join(room).await?)
+    }
+}
+
+async fn publish(connection: &mut PgConnection, channel: &str, n: i32) -> anyhow::Result<Uuid> {
+    let id =
+        sqlx::query_scalar("select realtime.publish($1, 'e', jsonb_build_object('n', $2::int))")
+            .bind(channel)
+            .bind(n)
+            .fetch_one(connection)
+            .await?;
+    Ok(id)
+}
+
+/// The numbers of the next `count` messages.
+async fn numbers(room: &mut RoomSubscription, count: usize) -> anyhow::Result<Vec<i64>> {
+    let mut numbers = Vec::new();
+    for _ in 0..count {
+        let delivery = tokio::time::timeout(PATIENCE, room.next())
+            .await
+            .with_context(|| format!("only {} of {count} arrived", numbers.len()))?
+            .context("the bus closed")?;
+        let payload = delivery.message.payload.context("no payload")?;
+        let value: serde_json::Value = serde_json::from_str(payload.get())?;
+        numbers.push(value["n"].as_i64().context("no number")?);
+    }
+    Ok(numbers)
+}
+
+async fn nothing_more(room: &mut RoomSubscription) -> anyhow::Result<()> {
+    let more = tokio::time::timeout(QUIET, room.next()).await;
+    ensure!(more.is_err(), "one more: {more:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_burst_arrives_in_insert_order() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    sql.execute(
+        "select realtime.publish('orders', 'e', jsonb_build_object('n', n))
+        from generate_series(1, 500) as n",
+    )
+    .await?;
+    let wanted: Vec<i64> = (1..=500).collect();
+    assert_eq!(numbers(&mut room, 500).await?, wanted);
+    nothing_more(&mut room).await?;
+    relay.stop().await
+}
+
+#[tokio::test]
+async fn overlapping_transactions_arrive_in_commit_order() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let relay = scene.relay().await?;
+    let (mut first, mut second) = (
+        scene.project.superuser().await?,
+        scene.project.superuser().await?,
+    );
+    let mut early = first.begin().await?;
+    publish(&mut early, "orders", 1).await?;
+    let mut late = second.begin().await?;
+    publish(&mut late, "orders", 2).await?;
+    publish(&mut early, "orders", 3).await?;
+    late.commit().await?;
+    early.commit().await?;
+    assert_eq!(numbers(&mut room, 3).await?, [2, 1, 3]);
+    relay.stop().await
+}
+
+#[tokio::test]
+async fn what_committed_without_a_relay_is_caught_up() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let relay = scene.relay().await?;
+    let (mut sql, mut other) = (
+        scene.project.superuser().await?,
+        scene.project.superuser().await?,
+    );
+    // Inserted before, committed after everything that the first relay sees.
+    let mut slow = other.begin().await?;
+    publish(&mut slow, "orders", 1).await?;
+    for n in 2..=5 {
+        publish(&mut sql, "orders", n).await?;
+    }
+    assert_eq!(numbers(&mut room, 4).await?, [2, 3, 4, 5]);
+    tokio::time::sleep(QUIET).await;
+    relay.stop().await?;
+
+    slow.commit().await?;
+    for n in 6..=8 {
+        publish(&mut sql, "orders", n).await?;
+    }
+    let relay = scene.relay().await?;
+    assert_eq!(numbers(&mut room, 4).await?, [1, 6, 7, 8]);
+    publish(&mut sql, "orders", 9).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [9]);
+    nothing_more(&mut room).await?;
+    relay.stop().await
+}
+
+#[tokio::test]
+async fn a_standby_takes_over_without_loss_or_doubles() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let relays = [scene.relay().await?, scene.relay().await?];
+    let mut sql = scene.project.superuser().await?;
+    let mut killer = scene.project.superuser().await?;
+    for n in 1..=300 {
+        publish(&mut sql, "orders", n).await?;
+        if n % 100 == 50 {
+            killer
+                .execute(
+                    "select pg_terminate_backend(pid) from pg_locks
+                    where locktype = 'advisory' and granted
+                        and database = (select oid from pg_database where datname = current_database())",
+                )
+                .await?;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let wanted: Vec<i64> = (1..=300).collect();
+    assert_eq!(numbers(&mut room, 300).await?, wanted);
+    nothing_more(&mut room).await?;
+    for relay in relays {
+        relay.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn only_enabled_channels_are_relayed_and_long_payloads_stay_behind() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("room:1").await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    publish(&mut sql, "room:1", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1]);
+    sql.execute("update realtime.channels set enabled = false where pattern = 'room:%'")
+        .await?;
+    sql.execute(
+        "insert into realtime.messages (event_name, channel_name, channel_id, payload)
+        select 'e', 'room:1', id, '{}' from realtime.channels where pattern = 'room:%';
+        insert into realtime.messages (event_name, channel_name) values ('e', 'room:1');
+        notify realtime_message, 'not an id';
+        notify realtime_relay, 'not ours'",
+    )
+    .await?;
+    nothing_more(&mut room).await?;
+    sql.execute(
+        "update realtime.channels set enabled = true where pattern = 'room:%';
+        select realtime.publish('room:1', 'long', to_jsonb(repeat('x', 400000)))",
+    )
+    .await?;
+    let long = tokio::time::timeout(PATIENCE, room.next())
+        .await?
+        .context("the bus closed")?;
+    assert_eq!(long.message.event, "long");
+    assert!(long.message.payload.is_none());
+    relay.stop().await
+}
+
+#[tokio::test]
+async fn counts_of_all_nodes_are_summed() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    let message = publish(&mut sql, "orders", 1).await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    // The relay becomes active, and with that listens to counts, a moment after it is ready.
+    tokio::time::sleep(QUIET).await;
+    for sockets in [2, 3] {
+        let counts = vec![(message, sockets), (Uuid::new_v4(), 9)];
+        scene
+            .bus
+            .publish_audience(&scene.project.project().id, &Audience { counts })
+            .await?;
+    }
+    loop {
+        let count: i32 =
+            sqlx::query_scalar("select ws_audience_count from realtime.messages where id = $1")
+                .bind(message)
+                .fetch_one(&mut sql)
+                .await?;
+        if count == 5 {
+            return relay.stop().await;
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "count is {count}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
