@@ -1,0 +1,123 @@
+//! Brings all projects' databases up, a few at a time, and knows which are.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ingot_project::{Project, ProjectId, ProjectRegistry};
+use ingot_schema::SchemaError;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Owner;
+use super::database::is_passing;
+
+/// Databases that are worked on at once. A waiting one is not counted.
+const CONCURRENCY: usize = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Clones share the state.
+#[derive(Debug, Clone)]
+pub(crate) struct Gate {
+    owner: Arc<Owner>,
+    registry: Arc<ProjectRegistry>,
+    slots: Arc<Semaphore>,
+    /// What still keeps a project closed, in a sentence; absent once its database is up.
+    closed: Arc<Mutex<BTreeMap<ProjectId, String>>>,
+}
+
+impl Gate {
+    /// A gate with every project closed.
+    pub(crate) fn new(owner: Owner, registry: Arc<ProjectRegistry>) -> Self {
+        let closed = registry
+            .iter()
+            .map(|project| (project.id.clone(), "not looked at yet".to_owned()))
+            .collect();
+        Self {
+            owner: Arc::new(owner),
+            registry,
+            slots: Arc::new(Semaphore::new(CONCURRENCY)),
+            closed: Arc::new(Mutex::new(closed)),
+        }
+    }
+
+    /// What keeps the first closed project closed.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        match closed.first_key_value() {
+            Some((project, reason)) => Err(format!("project {project}: {reason}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Opens the gate for every project, trying for as long as it takes or until `shutdown`.
+    pub(crate) async fn open(self, shutdown: CancellationToken) {
+        let opened = self.open_each(|_| false);
+        tokio::select! {
+            _ = opened => {}
+            () = shutdown.cancelled() => {}
+        }
+    }
+
+    /// As [`Self::open`], but an error that waiting cannot heal ends it.
+    pub(crate) async fn open_or_fail(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let opened = self.open_each(|error| !is_passing(error));
+        tokio::select! {
+            result = opened => result,
+            () = shutdown.cancelled() => bail!("stopped before the databases were up to date"),
+        }
+    }
+
+    async fn open_each(&self, gives_up: fn(&SchemaError) -> bool) -> anyhow::Result<()> {
+        let mut projects = JoinSet::new();
+        for project in self.registry.iter() {
+            let (gate, project) = (self.clone(), Arc::clone(project));
+            projects.spawn(async move { gate.open_one(&project, gives_up).await });
+        }
+        // The others are tried to their end before the first failure is told.
+        let mut outcome = Ok(());
+        while let Some(finished) = projects.join_next().await {
+            outcome = outcome.and(finished?);
+        }
+        outcome
+    }
+
+    async fn open_one(
+        &self,
+        project: &Project,
+        gives_up: fn(&SchemaError) -> bool,
+    ) -> anyhow::Result<()> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let slot = self.slots.acquire().await?;
+            let result = self.owner.bring_up(project).await;
+            drop(slot);
+            match result {
+                Ok(()) => {
+                    self.set(project, None);
+                    return Ok(());
+                }
+                Err(error) if gives_up(&error) => {
+                    return Err(error).with_context(|| format!("project {}", project.id));
+                }
+                Err(error) => {
+                    tracing::warn!(project = %project.id, %error, "database is not up yet");
+                    self.set(project, Some(error.to_string()));
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn set(&self, project: &Project, reason: Option<String>) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        match reason {
+            Some(reason) => closed.insert(project.id.clone(), reason),
+            None => closed.remove(&project.id),
+        };
+    }
+}

@@ -1,0 +1,8 @@
+//! Bringing a project's database up: create it, apply the system migrations, prepare its login
+//! roles. [`Gate`] does that for all projects and knows how far it came.
+
+mod database;
+mod gate;
+
+pub(crate) use database::Owner;
+pub(crate) use gate::Gate;
