@@ -1,0 +1,14 @@
+//! The schema and its runner, on a real PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod catalogue;
+mod database;
+mod logins;
+mod publishing;
+mod row_security;
+mod runner;
+mod schema_changes;
