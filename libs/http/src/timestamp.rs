@@ -3,8 +3,9 @@
 use serde::{Serialize, Serializer};
 use time::{OffsetDateTime, UtcOffset};
 
-/// A time that serialises as the contract prints it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// A time that serialises as the contract prints it; a column of type `timestamptz` reads as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct Timestamp(pub OffsetDateTime);
 
 impl From<OffsetDateTime> for Timestamp {

@@ -25,6 +25,6 @@ pub use keys::{ANON_KEY_PREFIX, API_KEY_PREFIX, new_anon_key, new_api_key};
 pub use seed::{SeedError, SeedSettings, Seeded, seed};
 pub use signing_key::{PublicKey, SigningKey};
 pub use tokens::{
-    AccessClaims, REFRESH_LIFETIME, RefreshClaims, SessionType, csrf_matches, csrf_value,
-    new_csrf_nonce, postgrest_token, read_refresh_token, sign_refresh_token,
+    AccessClaims, REFRESH_LIFETIME, RefreshClaims, SessionType, Transport, csrf_matches,
+    csrf_value, new_csrf_nonce, postgrest_token, read_refresh_token, sign_refresh_token,
 };

@@ -64,6 +64,17 @@ impl SessionType {
     }
 }
 
+/// Where a refresh token was handed out. A browser's cookie is out of reach of its scripts and
+/// guarded by the CSRF value; the same token in a request body would get around both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// In an `HttpOnly` cookie.
+    Cookie,
+    /// In the body of an answer.
+    Body,
+}
+
 /// Content of a refresh token. Beyond the contract's claims it names its session and itself, so
 /// that it can be rotated and revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +87,8 @@ pub struct RefreshClaims {
     /// Kind of session.
     #[serde(rename = "sessionType")]
     pub session_type: SessionType,
+    /// Where it was handed out, which is the only place that it is taken from.
+    pub transport: Transport,
     /// The session.
     pub sid: Uuid,
     /// This token among the session's tokens.

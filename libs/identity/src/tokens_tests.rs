@@ -28,6 +28,7 @@ fn refresh() -> RefreshClaims {
         sub: Uuid::nil().to_string(),
         csrf_nonce: "nonce".into(),
         session_type: SessionType::User,
+        transport: Transport::Cookie,
         sid: Uuid::nil(),
         jti: Uuid::nil(),
         iat: now(),

@@ -1,7 +1,11 @@
 //! The guard as its callers see it: what passes, what is refused by which rule, and what a script
 //! is said to change.
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 use ingot_sql_guard::{Guard, Profile, Refusal, Script};
 

@@ -122,6 +122,12 @@ impl TestProject {
         &self.edge_key
     }
 
+    /// Password of the dashboard's administrator, who is called `admin`.
+    pub fn admin_password(&self) -> &str {
+        // As good as any other secret of this project.
+        self.edge_key.expose()
+    }
+
     /// All variables that services of this project need, for `Config::load`. Listen
     /// addresses are up to [`crate::TestService`].
     pub fn environment(&self) -> Environment {
@@ -145,6 +151,8 @@ impl TestProject {
             ("INGOT_EDGE_KEY", self.edge_key.expose().to_owned()),
             ("NATS_URL", self.servers.nats_url.clone()),
             ("INGOT_DATA_DIR", self.data.path().display().to_string()),
+            ("ROOT_ADMIN_USERNAME", "admin".to_owned()),
+            ("ROOT_ADMIN_PASSWORD", self.admin_password().to_owned()),
         ])
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use ingot_bus::{Bus, DashboardEvent};
+use ingot_bus::{Bus, DashboardEvent, Invalidation};
 use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
 use ingot_project::{LoginRole, Pools, ProjectId};
@@ -11,6 +11,8 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::auth::Auth;
+use crate::platform::PlatformSettings;
 
 /// State of the router; clones share everything.
 #[derive(Debug, Clone, FromRef)]
@@ -21,6 +23,10 @@ pub(crate) struct App {
     pub(crate) bus: Bus,
     /// Who a caller is. The guards (`VerifyUser`, `VerifyAdmin`, ...) take it from here.
     pub(crate) identity: Authenticator,
+    /// What the accounts' domain keeps in memory.
+    pub(crate) auth: Arc<Auth>,
+    /// What the service says about itself.
+    pub(crate) platform: Arc<PlatformSettings>,
 }
 
 impl App {
@@ -35,6 +41,8 @@ impl App {
             pools,
             bus,
             identity,
+            auth: Arc::new(Auth::new(config.admin.clone())),
+            platform: Arc::new(config.platform.clone()),
         })
     }
 
@@ -50,6 +58,14 @@ impl App {
     pub(crate) async fn announce(&self, project: &ProjectId, event: DashboardEvent) {
         if let Err(error) = self.bus.publish_dashboard(project, &event).await {
             tracing::warn!(%project, %error, "dashboards were not told of a change");
+        }
+    }
+
+    /// Tells the other services that what they remember no longer holds. A hint only, too: they
+    /// look again by themselves within a minute.
+    pub(crate) async fn invalidate(&self, project: &ProjectId, what: Invalidation) {
+        if let Err(error) = self.bus.publish_invalidation(project, what).await {
+            tracing::warn!(%project, %error, ?what, "caches were not told of a change");
         }
     }
 

@@ -6,13 +6,17 @@
 mod app;
 mod audit;
 mod auth;
+mod dates;
 mod platform;
 mod query;
 mod router;
+mod secrets;
 
+pub use auth::AdminAccount;
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_project::{PoolSettings, ProjectRegistry};
+pub use platform::PlatformSettings;
 use tokio_util::sync::CancellationToken;
 
 /// Port when `INGOT_LISTEN` is not set.
@@ -31,6 +35,10 @@ ingot_config::configuration! {
         pools: PoolSettings;
         /// Its connection to NATS.
         bus: BusSettings;
+        /// The dashboard's administrator.
+        admin: AdminAccount;
+        /// What it says about itself.
+        platform: PlatformSettings;
         /// The projects that it serves.
         registry: ProjectRegistry;
     }
@@ -46,6 +54,8 @@ ingot_config::configuration! {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let app = app::App::new(&config, &shutdown).await?;
     let health = app.health();
+    let sweep = auth::sessions::sweep(app.clone());
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(sweep));
     let router = router::router(&config, app);
     ingot_http::serve(&config.listen, DEFAULT_PORT, router, health, shutdown).await?;
     Ok(())

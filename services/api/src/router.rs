@@ -3,10 +3,11 @@
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
+use axum::routing::post;
 use ingot_http::EdgeKey;
 
 use crate::app::App;
-use crate::{Config, audit, auth, platform};
+use crate::{Config, audit, auth, platform, secrets};
 
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
 pub(crate) fn router(config: &Config, app: App) -> Router {
@@ -14,6 +15,9 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
     Router::new()
         .merge(platform::router())
         .nest("/api/auth", auth::router())
+        .route("/api/auth/tokens/anon", post(secrets::anon_token))
+        .nest("/api/metadata", secrets::metadata_router())
+        .nest("/api/secrets", secrets::router())
         .nest("/api/logs/audits", audit::router())
         .layer(DefaultBodyLimit::max(config.body.json_limit()))
         .layer(from_fn_with_state(guard, EdgeKey::require))

@@ -7,9 +7,10 @@ use ingot_http::{ApiError, Forwarded, Paged, Query};
 use ingot_identity::VerifyAdmin;
 use serde::{Deserialize, Serialize};
 
-use super::service::{self, Statistics, read_time};
+use super::service::{self, Statistics};
 use super::store::{Filter, ShownEntry};
 use crate::app::App;
+use crate::dates::read_time;
 use crate::query::whole_number;
 
 /// The routes under `/api/logs/audits`.

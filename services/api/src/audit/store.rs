@@ -44,7 +44,7 @@ pub(crate) async fn record(executor: impl PgExecutor<'_>, entry: Entry<'_>) -> s
 }
 
 /// An entry as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, FromRow, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownEntry {
     id: Uuid,
@@ -55,33 +55,6 @@ pub(super) struct ShownEntry {
     ip_address: Option<String>,
     created_at: Timestamp,
     updated_at: Timestamp,
-}
-
-#[derive(FromRow)]
-struct Row {
-    id: Uuid,
-    actor: String,
-    action: String,
-    module: String,
-    details: Option<Value>,
-    ip_address: Option<String>,
-    created_at: OffsetDateTime,
-    updated_at: OffsetDateTime,
-}
-
-impl From<Row> for ShownEntry {
-    fn from(row: Row) -> Self {
-        Self {
-            id: row.id,
-            actor: row.actor,
-            action: row.action,
-            module: row.module,
-            details: row.details,
-            ip_address: row.ip_address,
-            created_at: row.created_at.into(),
-            updated_at: row.updated_at.into(),
-        }
-    }
 }
 
 /// Which entries are wanted; what is `None` does not narrow.
@@ -118,7 +91,7 @@ pub(super) async fn list(
     limit: i64,
     offset: i64,
 ) -> sqlx::Result<Vec<ShownEntry>> {
-    let rows: Vec<Row> = sqlx::query_as(
+    sqlx::query_as(
         "select id, actor, action, module, details, host(ip_address) as ip_address,
                 created_at, updated_at
          from system.audit_logs
@@ -137,8 +110,7 @@ pub(super) async fn list(
     .bind(limit)
     .bind(offset)
     .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(ShownEntry::from).collect())
+    .await
 }
 
 /// Numbers over the last `days`.
