@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that Ingot needs and that are missing; does nothing when all are
 # there. Runs as root or through sudo.
-#   install-packages.sh          what building, running and testing need
-#   install-packages.sh bench    and what the benchmarks compare with
+#   install-packages.sh           what building and running need
+#   install-packages.sh clients   and what the JavaScript clients of tests and examples need
+#   install-packages.sh bench     and what the benchmarks compare with
 # It never touches a PostgreSQL server that exists. A package that it installs itself must not
 # leave a server running: Ingot runs its own.
 # protobuf-compiler is left out on purpose: with it, the build of PostgreSQL's parser would
@@ -10,12 +11,19 @@
 set -euo pipefail
 
 wanted=(build-essential cmake libclang-dev postgresql nats-server)
-if [ "${1:-}" = bench ]; then
-    wanted+=(nginx-light wrk)
-fi
-# Node may have come from elsewhere.
-command -v node >/dev/null || wanted+=(nodejs)
-command -v npm >/dev/null || wanted+=(npm)
+case "${1:-}" in
+'') ;;
+clients)
+    # Node may have come from elsewhere. Debian's npm brings hundreds of packages.
+    command -v node >/dev/null || wanted+=(nodejs)
+    command -v npm >/dev/null || wanted+=(npm)
+    ;;
+bench) wanted+=(nginx-light wrk) ;;
+*)
+    echo "usage: $0 [clients|bench]" >&2
+    exit 2
+    ;;
+esac
 
 is_installed() {
     [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

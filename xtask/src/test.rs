@@ -11,6 +11,11 @@ use crate::command::{self, has_cargo_command, program};
 /// Runs the tests that `filter` selects; without one, all of them and those in documentation.
 pub(crate) fn run(filter: &[String]) -> anyhow::Result<()> {
     clients::install()?;
+    // End-to-end tests start the programs themselves.
+    command::run(program(
+        "cargo",
+        &["build", "--workspace", "--bins", "--locked"],
+    ))?;
     let runtime = Runtime::new()?;
     let servers = runtime.block_on(PrivateServers::start_throw_away())?;
     let addresses = TestServers::from(&servers).to_variable()?;

@@ -20,8 +20,14 @@ pub struct TestProject {
     project: Arc<Project>,
     pools: Pools,
     edge_key: Secret,
+    admin_password: Secret,
+    api_key: Secret,
+    anon_key: Secret,
     data: TempDir,
 }
+
+/// Login of the administrator of every test's project.
+const ADMIN: &str = "admin";
 
 impl TestProject {
     /// Copies the migrated template and makes the project's login roles.
@@ -61,6 +67,9 @@ impl TestProject {
             project,
             pools,
             edge_key: Secret::new(random_hex()),
+            admin_password: Secret::new(random_hex()),
+            api_key: Secret::new(format!("ik_{}{}", random_hex(), random_hex())),
+            anon_key: Secret::new(format!("anon_{}{}", random_hex(), random_hex())),
             data: tempfile::tempdir()?,
         };
         let mut owner = created.superuser().await?;
@@ -122,10 +131,24 @@ impl TestProject {
         &self.edge_key
     }
 
-    /// Password of the dashboard's administrator, who is called `admin`.
+    /// Login of the administrator.
+    pub fn admin_username(&self) -> &'static str {
+        ADMIN
+    }
+
+    /// Password of the administrator.
     pub fn admin_password(&self) -> &str {
-        // As good as any other secret of this project.
-        self.edge_key.expose()
+        self.admin_password.expose()
+    }
+
+    /// The API key that the migration service seeds.
+    pub fn api_key(&self) -> &Secret {
+        &self.api_key
+    }
+
+    /// The anon key that the migration service seeds.
+    pub fn anon_key(&self) -> &Secret {
+        &self.anon_key
     }
 
     /// All variables that services of this project need, for `Config::load`. Listen
@@ -149,10 +172,12 @@ impl TestProject {
             ("JWT_SECRET", jwt_secret.expose().to_owned()),
             ("ENCRYPTION_KEY", encryption_key.expose().to_owned()),
             ("INGOT_EDGE_KEY", self.edge_key.expose().to_owned()),
+            ("ROOT_ADMIN_USERNAME", ADMIN.to_owned()),
+            ("ROOT_ADMIN_PASSWORD", self.admin_password().to_owned()),
+            ("ACCESS_API_KEY", self.api_key.expose().to_owned()),
+            ("ACCESS_ANON_KEY", self.anon_key.expose().to_owned()),
             ("NATS_URL", self.servers.nats_url.clone()),
             ("INGOT_DATA_DIR", self.data.path().display().to_string()),
-            ("ROOT_ADMIN_USERNAME", "admin".to_owned()),
-            ("ROOT_ADMIN_PASSWORD", self.admin_password().to_owned()),
         ])
     }
 }

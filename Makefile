@@ -1,0 +1,48 @@
+# The newcomer's way in. Everything else is `cargo xtask` and `ingot --help`.
+#   make up            build and run Ingot until Ctrl-C; DETACH=1 leaves it running
+#   make first-flow    a first flow against it, with the official JavaScript client
+#   make cluster       the same as separate processes, several of each; DETACH=1 likewise
+#   make down          stop what runs in the background
+#   make test          lints and all tests
+#   make bench         benchmarks against peers
+# PROFILE=dev builds faster and runs slower.
+
+PROFILE ?= release
+CLUSTER ?= --edges 2 --fanout 3 --relays 2 --api 2
+
+TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
+BUILD := cargo build --workspace --locked --profile $(PROFILE)
+INGOT := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot
+
+.PHONY: up first-flow cluster down test bench packages packages-clients packages-bench
+
+# `ingot` has all services inside; only a cluster needs a program per service. Always with
+# --workspace: otherwise dependencies are built once more with other features.
+up: packages
+	$(BUILD) --bin ingot
+	$(INGOT) up $(if $(DETACH),--detach)
+
+first-flow: packages-clients
+	cd examples/first-flow && npm ci --no-progress && npm start
+
+cluster: packages
+	$(BUILD) --bins
+	$(INGOT) cluster $(CLUSTER) $(if $(DETACH),--detach)
+
+down:
+	$(INGOT) down
+
+test: packages-clients
+	cargo xtask ci
+
+bench: packages-bench
+	cargo run --release --bin ingot-bench
+
+packages:
+	@deploy/install-packages.sh
+
+packages-clients:
+	@deploy/install-packages.sh clients
+
+packages-bench:
+	@deploy/install-packages.sh bench

@@ -1,0 +1,190 @@
+//! What a person types.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use ingot_config::{Environment, Settings as _, Variable, help_text, markdown_table};
+use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
+
+use crate::console::{progress, result};
+use crate::data_folder::DataFolder;
+use crate::up::{self, Shape};
+use crate::{Counts, background};
+
+ingot_config::settings! {
+    /// What `ingot` itself is told.
+    struct OwnSettings {
+        /// Folder with everything that is kept: databases, secrets, logs.
+        data_dir: PathBuf = "INGOT_DATA_DIR", default ".ingot";
+        /// Port for clients. Unset, it is 7130, or the next free one.
+        port: Option<u16> = "PORT";
+    }
+}
+
+/// Ingot on one machine: a backend for apps, on PostgreSQL
+#[derive(Debug, Parser)]
+#[command(name = "ingot", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Command {
+    /// Runs all services in one process beside a PostgreSQL and a NATS of its own, until Ctrl-C
+    Up {
+        #[command(flatten)]
+        start: Start,
+    },
+    /// The same with each service in processes of its own
+    Cluster {
+        #[command(flatten)]
+        counts: CountArguments,
+        #[command(flatten)]
+        start: Start,
+    },
+    /// Stops what `up` or `cluster` started in this data folder
+    Down,
+    /// Lists all settings of all services
+    Settings {
+        /// As the table of docs/settings.md
+        #[arg(long)]
+        markdown: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct Start {
+    /// Leave it running in the background
+    #[arg(long)]
+    detach: bool,
+}
+
+#[derive(Debug, Clone, Copy, Args)]
+struct CountArguments {
+    /// Edges
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=9))]
+    edges: u16,
+    /// api services
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    api: u16,
+    /// Records services
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=9))]
+    records: u16,
+    /// Socket.IO nodes
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=9))]
+    fanout: u16,
+    /// Relays; one of them is active
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=9))]
+    relays: u16,
+}
+
+impl From<CountArguments> for Counts {
+    fn from(counts: CountArguments) -> Self {
+        Self {
+            edges: counts.edges,
+            api: counts.api,
+            records: counts.records,
+            fanout: counts.fanout,
+            relays: counts.relays,
+        }
+    }
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            progress(&format!("ingot: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let environment = Environment::from_process()?;
+    let own = OwnSettings::load(&environment)?;
+    match command {
+        Command::Settings { markdown } => {
+            let variables = all_variables();
+            result(&if markdown {
+                markdown_table(&variables)
+            } else {
+                help_text(&variables)
+            });
+            Ok(())
+        }
+        Command::Down => background::stop(&DataFolder::open(&own.data_dir)?),
+        Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),
+        Command::Cluster { counts, start } => {
+            up(Shape::Cluster(counts.into()), start, &own, &environment)
+        }
+    }
+}
+
+fn up(
+    shape: Shape,
+    start: Start,
+    own: &OwnSettings,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let unknown = environment.unknown(&all_variables());
+    if !unknown.is_empty() {
+        return Err(unknown.into());
+    }
+    let folder = DataFolder::open(&own.data_dir)?;
+    if start.detach {
+        let arguments: Vec<String> = std::env::args()
+            .skip(1)
+            .filter(|argument| argument != "--detach")
+            .collect();
+        return background::start(&arguments, &folder);
+    }
+    serve(shape, own.port, environment, &folder)
+}
+
+/// Runs in the foreground.
+fn serve(
+    shape: Shape,
+    edge_port: Option<u16>,
+    environment: &Environment,
+    folder: &DataFolder,
+) -> anyhow::Result<()> {
+    // One TLS provider for all libraries, before any of them opens a connection.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let format = environment.get("INGOT_LOG_FORMAT").unwrap_or("text");
+    let readable = environment.clone().with([("INGOT_LOG_FORMAT", format)]);
+    let telemetry = ingot_telemetry::init(&TelemetrySettings::load(&readable)?, "ingot")?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let shutdown = shutdown_on_signal()?;
+        let asked = shutdown.clone();
+        tokio::spawn(async move {
+            asked.cancelled().await;
+            // A second Ctrl-C means now; the servers go with this process.
+            if tokio::signal::ctrl_c().await.is_ok() {
+                std::process::exit(130);
+            }
+        });
+        up::run(shape, environment, edge_port, folder, shutdown).await
+    });
+    telemetry.shutdown();
+    outcome
+}
+
+/// The settings of all services and of this program.
+fn all_variables() -> Vec<Variable> {
+    [
+        OwnSettings::variables(),
+        ingot_edge::Config::variables(),
+        ingot_api::Config::variables(),
+        ingot_migration::Config::variables(),
+        ingot_listen_relay::Config::variables(),
+        TelemetrySettings::variables(),
+    ]
+    .concat()
+}

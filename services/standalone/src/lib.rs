@@ -1,0 +1,27 @@
+//! `ingot`: all of Ingot on one machine, for a first look, for development and for tests.
+//!
+//! `ingot up` runs every service in one process, `ingot cluster` several processes of each, both
+//! beside a private PostgreSQL and NATS. What both share: a [`Plan`] says which services run and
+//! where, [`Settings`] what they are told; [`InProcess`] runs them as tasks, `processes` as programs.
+
+mod announcement;
+mod background;
+mod command_line;
+mod console;
+mod data_folder;
+mod in_process;
+mod plan;
+mod processes;
+mod readiness;
+mod secrets;
+mod service;
+mod settings;
+mod up;
+
+pub use command_line::main;
+pub use in_process::InProcess;
+pub use plan::{Counts, Member, Plan};
+pub use readiness::{Report, wait_until_ready};
+pub use secrets::Secrets;
+pub use service::Service;
+pub use settings::Settings;

@@ -1,0 +1,99 @@
+//! What the services are told: where the servers and the other services are, and the secrets.
+
+use std::path::Path;
+
+use ingot_config::Environment;
+use ingot_private_servers::PrivateServers;
+
+use crate::{Member, Plan, Secrets, Service};
+
+/// Name of the project's database.
+pub(crate) const DATABASE: &str = "ingot";
+
+/// Variables on top of those of this process.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// For every service.
+    shared: Vec<(String, String)>,
+    /// For the migration service alone: the owner's password, and keys to begin with.
+    migration: Vec<(String, String)>,
+}
+
+impl Settings {
+    /// The settings for services beside private servers. What people may want to set otherwise
+    /// gives way to `environment`.
+    pub fn beside(
+        servers: &PrivateServers,
+        secrets: &Secrets,
+        data: &Path,
+        environment: &Environment,
+    ) -> Self {
+        let (postgres, nats) = (servers.postgres(), servers.nats());
+        let mut settings = Self::default();
+        settings.share("POSTGRES_HOST", "127.0.0.1");
+        settings.share("POSTGRES_PORT", postgres.port().to_string());
+        settings.share("POSTGRES_DB", DATABASE);
+        settings.share("POSTGRES_USER", postgres.superuser());
+        settings.share("POSTGRES_SSLMODE", "disable");
+        // Empty counts as unset: nobody but the migration service is the owner.
+        settings.share("POSTGRES_PASSWORD", "");
+        settings.share("NATS_URL", format!("nats://127.0.0.1:{}", nats.port()));
+        settings.share("NATS_USER", nats.user());
+        settings.share("NATS_PASSWORD", nats.password());
+        settings.share("INGOT_DATA_DIR", data.display().to_string());
+        for variable in ["JWT_SECRET", "ENCRYPTION_KEY", "INGOT_EDGE_KEY"] {
+            settings.share(variable, secrets.get(variable));
+        }
+        for variable in ["ROOT_ADMIN_USERNAME", "ROOT_ADMIN_PASSWORD"] {
+            settings.share(variable, secrets.get(variable));
+        }
+        // No proxy is before this edge, nothing outside this machine reaches it, and a person who
+        // pressed Ctrl-C is waiting.
+        let changeable = [
+            ("TRUST_PROXY", "0"),
+            ("INGOT_EDGE_ADDRESS", "127.0.0.1"),
+            ("INGOT_EDGE_DRAIN_TIMEOUT", "5"),
+            ("INGOT_DRAIN_TIMEOUT", "5"),
+            ("INGOT_LOG_FORMAT", "text"),
+        ];
+        for (variable, value) in changeable {
+            settings.share(variable, environment.get(variable).unwrap_or(value));
+        }
+        settings.migration = vec![(
+            "POSTGRES_PASSWORD".to_owned(),
+            postgres.password().to_owned(),
+        )];
+        for variable in ["ACCESS_API_KEY", "ACCESS_ANON_KEY"] {
+            settings
+                .migration
+                .push((variable.to_owned(), secrets.get(variable).to_owned()));
+        }
+        settings
+    }
+
+    fn share(&mut self, variable: &str, value: impl Into<String>) {
+        self.shared.push((variable.to_owned(), value.into()));
+    }
+
+    /// The variables of one member of the plan.
+    pub fn of(&self, member: &Member, plan: &Plan) -> Vec<(String, String)> {
+        let mut variables = self.shared.clone();
+        let mut set = |variable: &str, value: String| variables.push((variable.to_owned(), value));
+        match member.service {
+            Service::Edge => {
+                set("PORT", member.address.port().to_string());
+                set("INGOT_EDGE_ADMIN_LISTEN", member.health.to_string());
+                for service in Service::ALL {
+                    if let Some(variable) = service.upstream_variable() {
+                        set(variable, plan.addresses(service));
+                    }
+                }
+            }
+            _ => set("INGOT_LISTEN", member.address.to_string()),
+        }
+        if member.service == Service::Migration {
+            variables.extend(self.migration.iter().cloned());
+        }
+        variables
+    }
+}
