@@ -7,6 +7,7 @@ use anyhow::Context;
 use ingot_private_servers::PrivateServers;
 
 use crate::data_folder::{DataFolder, write_private};
+use crate::keys::Keys;
 use crate::settings::DATABASE;
 use crate::{Plan, Secrets, Service};
 
@@ -21,14 +22,15 @@ impl Stack {
         servers: &PrivateServers,
         plan: &Plan,
         secrets: &Secrets,
+        keys: &Keys,
     ) -> Self {
         let urls = plan.edge_urls();
         let pid_file = |name: &str| folder.pid_file(name).display().to_string();
         let secret = |variable| secrets.get(variable).to_owned();
         let mut stack = Self::default();
         stack.set("BASE_URL", urls.first().cloned().unwrap_or_default());
-        stack.set("API_KEY", secret("ACCESS_API_KEY"));
-        stack.set("ANON_KEY", secret("ACCESS_ANON_KEY"));
+        stack.set("API_KEY", keys.api.expose().to_owned());
+        stack.set("ANON_KEY", keys.anon.expose().to_owned());
         stack.set("ADMIN_USERNAME", secret("ROOT_ADMIN_USERNAME"));
         stack.set("ADMIN_PASSWORD", secret("ROOT_ADMIN_PASSWORD"));
         stack.set("DATABASE_URL", servers.postgres().url(DATABASE));

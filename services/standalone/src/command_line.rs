@@ -1,6 +1,6 @@
 //! What a person types.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -116,12 +116,20 @@ fn run(command: Command) -> anyhow::Result<()> {
             });
             Ok(())
         }
-        Command::Down => background::stop(&DataFolder::open(&own.data_dir)?),
+        Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),
         Command::Cluster { counts, start } => {
             up(Shape::Cluster(counts.into()), start, &own, &environment)
         }
     }
+}
+
+fn down(data: &Path) -> anyhow::Result<()> {
+    if !data.is_dir() {
+        progress(&format!("There is no data folder {}", data.display()));
+        return Ok(());
+    }
+    background::stop(&DataFolder::open(data)?)
 }
 
 fn up(

@@ -10,6 +10,7 @@ mod command_line;
 mod console;
 mod data_folder;
 mod in_process;
+mod keys;
 mod plan;
 mod processes;
 mod readiness;

@@ -17,6 +17,8 @@ pub struct Settings {
     shared: Vec<(String, String)>,
     /// For the migration service alone: the owner's password, and keys to begin with.
     migration: Vec<(String, String)>,
+    /// Where clients outside reach the edge, when somebody said so.
+    base_url: Option<String>,
 }
 
 impl Settings {
@@ -59,6 +61,7 @@ impl Settings {
         for (variable, value) in changeable {
             settings.share(variable, environment.get(variable).unwrap_or(value));
         }
+        settings.base_url = environment.get("API_BASE_URL").map(str::to_owned);
         settings.migration = vec![(
             "POSTGRES_PASSWORD".to_owned(),
             postgres.password().to_owned(),
@@ -75,10 +78,19 @@ impl Settings {
         self.shared.push((variable.to_owned(), value.into()));
     }
 
+    /// The variables of the migration service: all that there are to know about the project.
+    pub(crate) fn complete(&self) -> Vec<(String, String)> {
+        [self.shared.clone(), self.migration.clone()].concat()
+    }
+
     /// The variables of one member of the plan.
     pub fn of(&self, member: &Member, plan: &Plan) -> Vec<(String, String)> {
         let mut variables = self.shared.clone();
         let mut set = |variable: &str, value: String| variables.push((variable.to_owned(), value));
+        let first_edge = plan.edge_urls().into_iter().next();
+        if let Some(url) = self.base_url.clone().or(first_edge) {
+            set("API_BASE_URL", url);
+        }
         match member.service {
             Service::Edge => {
                 set("PORT", member.address.port().to_string());

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::announcement::Stack;
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
+use crate::keys::Keys;
 use crate::processes::Processes;
 use crate::readiness::Report;
 use crate::{Counts, InProcess, Plan, Secrets, Settings, wait_until_ready};
@@ -56,12 +57,17 @@ pub(crate) async fn run(
     let outcome = async {
         note_servers(folder, &servers)?;
         let secrets = Secrets::load_or_create(&folder.secrets(), environment)?;
-        let settings = Settings::beside(&servers, &secrets, folder.path(), environment);
-        let plan = Plan::choose(shape.counts(), edge_port)?;
-        let stack = Stack::describe(folder, &servers, &plan, &secrets);
-        let mut services = Services::start(shape, &plan, environment, &settings, folder)?;
+        let installation = Installation {
+            folder,
+            environment,
+            settings: Settings::beside(&servers, &secrets, folder.path(), environment),
+            plan: Plan::choose(shape.counts(), edge_port)?,
+            secrets,
+            begin,
+        };
+        let mut services = installation.start(shape)?;
         let outcome = tokio::select! {
-            result = announce_and_watch(&mut servers, &plan, &stack, folder, begin) => result,
+            result = installation.run(&mut servers) => result,
             error = services.failure() => Err(error),
             () = shutdown.cancelled() => Ok(()),
         };
@@ -89,29 +95,6 @@ impl Shape {
 }
 
 impl Services {
-    fn start(
-        shape: Shape,
-        plan: &Plan,
-        environment: &Environment,
-        settings: &Settings,
-        folder: &DataFolder,
-    ) -> anyhow::Result<Self> {
-        match shape {
-            Shape::OneProcess => {
-                let own = i32::try_from(std::process::id())?;
-                for member in plan.members() {
-                    folder.note_pid(&member.name(), own)?;
-                }
-                Ok(Self::OneProcess(InProcess::start(
-                    plan,
-                    environment,
-                    settings,
-                )?))
-            }
-            Shape::Cluster(_) => Ok(Self::Cluster(Processes::start(plan, settings, folder)?)),
-        }
-    }
-
     /// Processes are started again instead.
     async fn failure(&mut self) -> anyhow::Error {
         match self {
@@ -131,43 +114,73 @@ impl Services {
     }
 }
 
-/// Waits for the services, tells the world, and then keeps the private servers alive.
-async fn announce_and_watch(
-    servers: &mut PrivateServers,
-    plan: &Plan,
-    stack: &Stack,
-    folder: &DataFolder,
+/// What the services of this run share.
+struct Installation<'a> {
+    folder: &'a DataFolder,
+    environment: &'a Environment,
+    secrets: Secrets,
+    settings: Settings,
+    plan: Plan,
     begin: Instant,
-) -> anyhow::Result<()> {
-    let seconds = || begin.elapsed().as_secs_f32();
-    progress(&format!(
-        "{:5.1} s  PostgreSQL on port {}, NATS on port {}",
-        seconds(),
-        servers.postgres().port(),
-        servers.nats().port()
-    ));
-    wait_until_ready(plan.members(), READY_PATIENCE, |report| {
-        progress(&match report {
-            Report::Ready(member) => {
-                let (name, address) = (member.name(), member.address);
-                format!("{:5.1} s  {name} on {address}", seconds())
-            }
-            Report::Waiting(why) => format!("{:5.1} s  waiting for {why}", seconds()),
-        });
-    })
-    .await?;
-    stack.write(&folder.stack())?;
-    result(&stack.text(&folder.stack()));
-    loop {
-        servers.any_ended().await;
-        match servers.revive().await {
-            Ok(revived) => tracing::warn!("{} ended and runs again", revived.join(" and ")),
-            Err(error) => {
-                tracing::error!(%error, "a private server is down");
-                tokio::time::sleep(REVIVE_PAUSE).await;
-            }
+}
+
+impl Installation<'_> {
+    fn start(&self, shape: Shape) -> anyhow::Result<Services> {
+        let Self { plan, settings, .. } = self;
+        if let Shape::Cluster(_) = shape {
+            let processes = Processes::start(plan, settings, self.folder)?;
+            return Ok(Services::Cluster(processes));
         }
-        note_servers(folder, servers)?;
+        let own = i32::try_from(std::process::id())?;
+        for member in plan.members() {
+            self.folder.note_pid(&member.name(), own)?;
+        }
+        let tasks = InProcess::start(plan, self.environment, settings)?;
+        Ok(Services::OneProcess(tasks))
+    }
+
+    /// Waits for the services, tells the world, and then keeps the private servers alive.
+    async fn run(&self, servers: &mut PrivateServers) -> anyhow::Result<()> {
+        let (postgres, nats) = (servers.postgres().port(), servers.nats().port());
+        self.progress(&format!(
+            "PostgreSQL on port {postgres}, NATS on port {nats}"
+        ));
+        wait_until_ready(self.plan.members(), READY_PATIENCE, |report| {
+            self.progress(&match report {
+                Report::Ready(member) => format!("{} on {}", member.name(), member.address),
+                Report::Waiting(why) => format!("waiting for {why}"),
+            });
+        })
+        .await?;
+        self.announce(servers).await?;
+        loop {
+            servers.any_ended().await;
+            match servers.revive().await {
+                Ok(revived) => tracing::warn!("{} ended and runs again", revived.join(" and ")),
+                Err(error) => {
+                    tracing::error!(%error, "a private server is down");
+                    tokio::time::sleep(REVIVE_PAUSE).await;
+                }
+            }
+            note_servers(self.folder, servers)?;
+        }
+    }
+
+    async fn announce(&self, servers: &PrivateServers) -> anyhow::Result<()> {
+        let complete = self.environment.clone().with(self.settings.complete());
+        let keys = Keys::read(&complete).await?;
+        let stack = Stack::describe(self.folder, servers, &self.plan, &self.secrets, &keys);
+        let file = self.folder.stack();
+        stack.write(&file)?;
+        result(&stack.text(&file));
+        Ok(())
+    }
+
+    fn progress(&self, text: &str) {
+        progress(&format!(
+            "{:5.1} s  {text}",
+            self.begin.elapsed().as_secs_f32()
+        ));
     }
 }
 
