@@ -24,6 +24,10 @@ ingot_config::settings! {
     }
 }
 
+/// The proxy library reports clients that hang up as errors; the edge's request log tells what
+/// became of each request. `LOG_LEVEL` may bring the lines back.
+const QUIET: &str = "pingora_proxy=off,pingora_core=warn";
+
 static EXPORTS_TRACES: AtomicBool = AtomicBool::new(false);
 
 /// Whether spans leave this process. Who has a cheaper way to pass a trace on may use it if not.
@@ -54,7 +58,7 @@ pub enum TelemetryError {
 /// Starts logs, traces and metrics for this process under a service name.
 pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
     crate::measure::install();
-    let filter = EnvFilter::try_new(&settings.log_level)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log_level))?;
     let output = if settings.log_format == "text" {
         tracing_subscriber::fmt::layer().with_target(false).boxed()
     } else {

@@ -1,5 +1,7 @@
 //! What happens to a request before it may go on: the checks in the order in which they are made.
 
+use std::time::Duration;
+
 use http::{HeaderValue, Method, header};
 use ingot_http::ApiError;
 use pingora::http::RequestHeader;
@@ -18,6 +20,11 @@ use crate::trace::{Trace, request_id, server_span};
 const MAX_HEAD: usize = 16 << 10;
 /// What a header costs on the wire besides its name and value: `: ` and CRLF.
 const HEADER_OVERHEAD: usize = 4;
+
+/// A client that takes no byte of its answer for so long is gone.
+const TAKES_NOTHING: Duration = Duration::from_mins(1);
+/// How long the rest of a body is read that the service did not want, to keep the connection.
+const UNREAD_REST: Duration = Duration::from_secs(5);
 
 /// What becomes of a request.
 pub(crate) enum Admission {
@@ -67,10 +74,13 @@ impl Gateway {
         if found.route.service == Service::Realtime {
             exchange.node = request.uri.query().and_then(NodeId::of_query);
         }
-        exchange.upgrade = session.is_upgrade_req();
+        exchange.upgrade = asks_for_websocket(request);
+        let client = session.as_downstream_mut();
+        client.set_write_timeout(Some(TAKES_NOTHING));
+        client.set_total_drain_timeout(Some(UNREAD_REST));
         if exchange.upgrade {
             // A WebSocket may be silent for as long as both sides like.
-            session.as_downstream_mut().set_read_timeout(None);
+            client.set_read_timeout(None);
         }
         Ok(Admission::Proceed)
     }
@@ -103,6 +113,14 @@ impl Gateway {
             self.bodies.max_json.0
         }
     }
+}
+
+fn asks_for_websocket(request: &RequestHeader) -> bool {
+    request.method == Method::GET
+        && request
+            .headers
+            .get(header::UPGRADE)
+            .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 fn starts_with(value: &HeaderValue, prefix: &[u8]) -> bool {

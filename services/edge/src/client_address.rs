@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use http::HeaderMap;
 use ingot_config::Hops;
 
-const FORWARDED_FOR: &str = "x-forwarded-for";
+/// The chain of clients and proxies before the connection's peer.
+pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The client's address, as far as the trusted proxies tell.
 pub(crate) fn client_address(peer: IpAddr, headers: &HeaderMap, trust: &Hops) -> IpAddr {

@@ -7,6 +7,7 @@ use ingot_http::header as ingot;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
+use crate::client_address::FORWARDED_FOR;
 use crate::cors;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -108,15 +109,18 @@ fn set_forwarded(
     client: &HeaderValue,
 ) -> pingora::Result<()> {
     let peer = session.client_addr().and_then(|address| address.as_inet());
-    let chain = request
-        .headers
-        .get("x-forwarded-for")
-        .filter(|_| exchange.peer_trusted);
-    match (chain, peer) {
-        (Some(chain), Some(peer)) => {
-            let chain = String::from_utf8_lossy(chain.as_bytes());
-            let longer = format!("{chain}, {}", peer.ip().to_canonical());
-            request.insert_header("X-Forwarded-For", longer)?;
+    match (
+        exchange.peer_trusted && request.headers.contains_key(FORWARDED_FOR),
+        peer,
+    ) {
+        (true, Some(peer)) => {
+            let mut chain = String::new();
+            for line in request.headers.get_all(FORWARDED_FOR) {
+                chain.push_str(&String::from_utf8_lossy(line.as_bytes()));
+                chain.push_str(", ");
+            }
+            chain.push_str(&peer.ip().to_canonical().to_string());
+            request.insert_header("X-Forwarded-For", chain)?;
         }
         _ => request.insert_header("X-Forwarded-For", client.clone())?,
     }

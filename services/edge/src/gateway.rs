@@ -135,6 +135,9 @@ impl ProxyHttp for Gateway {
             Ok(Admission::Proceed) => Ok(false),
             Ok(Admission::Preflight) => {
                 let mut response = cors::preflight(session.req_header())?;
+                if !session.is_body_done() {
+                    session.set_keepalive(None);
+                }
                 self.prepare_connection(session, &mut response)?;
                 session
                     .write_response_header(Box::new(response), true)
@@ -151,13 +154,13 @@ impl ProxyHttp for Gateway {
     /// Counts bodies that came without a length.
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.body_seen += body.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        if exchange.body_seen > exchange.body_limit && !exchange.upgrade {
+        if exchange.body_seen > exchange.body_limit && !session.was_upgraded() {
             return Error::e_explain(
                 ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
                 "the body exceeds its limit",

@@ -32,7 +32,30 @@ pub(crate) struct Traffic {
     proxy: Arc<HttpProxy<Gateway>>,
     closing: watch::Sender<bool>,
     /// Threads of its own, if the settings want them.
-    threads: Option<Runtime>,
+    threads: Option<Threads>,
+}
+
+/// Threads that end without being waited for: the drain has emptied them.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn start(count: usize) -> anyhow::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(count)
+            .thread_name("edge-traffic")
+            .enable_all()
+            .build()
+            .context("cannot start the threads of INGOT_EDGE_THREADS")?;
+        Ok(Self(Some(runtime)))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Traffic {
@@ -44,14 +67,7 @@ impl Traffic {
     ) -> anyhow::Result<Self> {
         let threads = match config.listen.threads {
             0 => None,
-            count => Some(
-                Builder::new_multi_thread()
-                    .worker_threads(count)
-                    .thread_name("edge-traffic")
-                    .enable_all()
-                    .build()
-                    .context("cannot start the threads of INGOT_EDGE_THREADS")?,
-            ),
+            count => Some(Threads::start(count)?),
         };
         let conf = ServerConf {
             threads: config.listen.threads.max(1),
@@ -80,8 +96,8 @@ impl Traffic {
     pub(crate) fn accept(&self, listener: TcpListener, stop: CancellationToken) -> JoinHandle<()> {
         let connections = self.connections.clone();
         let accepting = async move { connections.accept(listener, stop).await };
-        match &self.threads {
-            Some(threads) => threads.spawn(accepting),
+        match self.threads.as_ref().and_then(|threads| threads.0.as_ref()) {
+            Some(runtime) => runtime.spawn(accepting),
             None => tokio::spawn(accepting),
         }
     }
@@ -110,8 +126,5 @@ impl Traffic {
         tracing::debug!(streams = self.flights.streams(), "cutting streams");
         self.connections.cut.cancel();
         self.connections.open.wait().await;
-        if let Some(threads) = self.threads {
-            threads.shutdown_background();
-        }
     }
 }

@@ -38,6 +38,7 @@ pub(crate) async fn watch(pool: Arc<Pool>, schedule: Schedule, shutdown: Cancell
         }
         check_all(&pool).await;
         pool.rounds.send_modify(|round| *round += 1);
+        tell_census(&pool);
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(SHORTEST_PAUSE) => {}
@@ -49,6 +50,16 @@ pub(crate) async fn watch(pool: Arc<Pool>, schedule: Schedule, shutdown: Cancell
             () = tokio::time::sleep(pause) => {}
         }
     }
+}
+
+fn tell_census(pool: &Pool) {
+    let (ready, known) = pool.census();
+    let gauge = |name, count: usize| {
+        metrics::gauge!(name, "service" => pool.name)
+            .set(f64::from(u32::try_from(count).unwrap_or(u32::MAX)));
+    };
+    gauge("edge_upstreams_ready", ready);
+    gauge("edge_upstreams_known", known);
 }
 
 /// Who is away is looked after more often, so that its return is noticed soon.

@@ -148,6 +148,7 @@ async fn a_rolling_restart_under_load_fails_no_request() {
     let variables = [
         ("INGOT_UPSTREAM_API", api.address.to_string()),
         ("INGOT_RATE_LIMIT", "1000000".to_owned()),
+        ("INGOT_EDGE_THREADS", "1".to_owned()),
     ];
     let mut edges = [
         TestEdge::start(&variables).await,

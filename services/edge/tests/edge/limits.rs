@@ -212,6 +212,14 @@ async fn bodies_are_bounded_except_uploads() {
         let (status, body) = envelope(answer).await;
         assert_eq!((status, &body["error"]), (413, &"INVALID_INPUT".into()));
     }
+    let disguised = edge
+        .client
+        .post(edge.url("/api/auth/users"))
+        .body(chunked(70_000));
+    let disguised = disguised
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket");
+    assert_eq!(disguised.send().await.unwrap().status(), 413);
     assert!(api.seen().is_empty(), "a refused body reaches nobody");
     for (path, kind, body) in [
         ("/api/auth/users", json, Body::from(vec![b'1'; 65_536])),

@@ -125,6 +125,7 @@ async fn services_hear_about_a_request_from_the_edge_alone() {
         .header("x-ingot-edge-key", "guess")
         .header("X-Ingot-Client-Ip", "6.6.6.6")
         .header("x-ingot-invented", "1")
+        .header("x-forwarded-for", "8.8.8.8")
         .header("x-forwarded-for", "9.9.9.9")
         .header("x-request-id", "not a uuid")
         .header(
@@ -141,7 +142,7 @@ async fn services_hear_about_a_request_from_the_edge_alone() {
         ("x-ingot-project", "default"),
         ("x-ingot-edge-key", EDGE_KEY),
         ("x-ingot-client-ip", "9.9.9.9"),
-        ("x-forwarded-for", "9.9.9.9, 127.0.0.1"),
+        ("x-forwarded-for", "8.8.8.8, 9.9.9.9, 127.0.0.1"),
         ("x-forwarded-proto", "http"),
         ("x-ingot-invented", ""),
         ("x-hop", ""),
