@@ -2,34 +2,59 @@
 
 use std::sync::Arc;
 
-use ingot_http::{CheckResult, Health};
+use axum::extract::FromRef;
+use ingot_bus::Bus;
+use ingot_http::{ApiError, CheckResult, Forwarded, Health};
+use ingot_identity::Authenticator;
 use ingot_project::{LoginRole, Pools};
+use ingot_sql_guard::Guard;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::Config;
-use crate::bootstrap::{Gate, Owner};
+use crate::bootstrap::Gate;
 
-/// State of the service; clones share everything.
-#[derive(Debug, Clone)]
+/// SQL texts that are parsed at once.
+const PARALLEL_PARSING: usize = 2;
+
+/// State of the router; clones share everything.
+#[derive(Debug, Clone, FromRef)]
 pub(crate) struct App {
     /// Connections by project and login role.
     pub(crate) pools: Pools,
+    /// Events to dashboards and to the caches of other services.
+    pub(crate) bus: Bus,
+    /// Who a caller is. The guards (`VerifyAdmin`) take it from here.
+    pub(crate) identity: Authenticator,
+    /// What developers' SQL may not do.
+    pub(crate) guard: Guard,
     /// Which databases are up to date.
     pub(crate) gate: Gate,
 }
 
 impl App {
-    /// The shared state. Nothing is connected yet when this returns.
-    pub(crate) fn new(config: &Config) -> Self {
-        let registry = Arc::new(config.registry.clone());
-        let owner = Owner {
-            name: config.owner.owner.clone(),
-            password: config.owner.owner_password.clone(),
-            maintenance_database: config.migration.maintenance_database.clone(),
-        };
-        Self {
-            gate: Gate::new(owner, Arc::clone(&registry)),
-            pools: Pools::new(registry, config.pools.clone()),
-        }
+    /// The shared state. Nothing is connected yet when this returns; what it starts in the
+    /// background ends with `shutdown`.
+    pub(crate) async fn new(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Self> {
+        let registry = Arc::new(config.bootstrap.registry.clone());
+        let pools = Pools::new(Arc::clone(&registry), config.pools.clone());
+        let bus = Bus::connect(&config.bus, "ingot-migration").await?;
+        let identity = Authenticator::new(pools.clone());
+        identity.watch(&bus, shutdown);
+        Ok(Self {
+            gate: Gate::new(&config.bootstrap, registry),
+            guard: Guard::new(PARALLEL_PARSING),
+            identity,
+            bus,
+            pools,
+        })
+    }
+
+    /// Connections to the database of the request's project.
+    pub(crate) fn pool(&self, forwarded: &Forwarded, role: LoginRole) -> Result<PgPool, ApiError> {
+        self.pools
+            .get(&forwarded.project.id, role)
+            .map_err(|error| ApiError::internal(&error))
     }
 
     /// Ready once the gate is open, and while every database answers with the schema of this build.

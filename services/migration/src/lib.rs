@@ -6,13 +6,19 @@
 
 mod app;
 mod bootstrap;
+mod custom_migrations;
+mod router;
 
-use axum::Router;
-use ingot_http::ListenSettings;
+use std::sync::Arc;
+
+use ingot_bus::BusSettings;
+use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
+use ingot_identity::SeedSettings;
 use ingot_project::{DatabaseSettings, PoolSettings, ProjectRegistry};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
+use crate::bootstrap::Gate;
 
 /// Port when `INGOT_LISTEN` is not set.
 const DEFAULT_PORT: u16 = 7136;
@@ -26,18 +32,34 @@ ingot_config::settings! {
 }
 
 ingot_config::configuration! {
+    /// What bringing databases up takes: all that the job is told.
+    pub struct BootstrapConfig {
+        /// Settings of the migration service alone.
+        migration: MigrationSettings;
+        /// The owner's name and password.
+        owner: DatabaseSettings;
+        /// First values of a project's keys.
+        seed: SeedSettings;
+        /// The projects that it serves.
+        registry: ProjectRegistry;
+    }
+}
+
+ingot_config::configuration! {
     /// Everything that the service is told from outside.
     pub struct Config {
         /// Where it listens and how it stops.
         listen: ListenSettings;
-        /// Its own settings.
-        migration: MigrationSettings;
-        /// The owner's name and password.
-        owner: DatabaseSettings;
-        /// Its connections to PostgreSQL as a service.
+        /// How it knows the edge.
+        edge: EdgeSettings;
+        /// How large a body may be.
+        body: BodySettings;
+        /// Its connections to PostgreSQL.
         pools: PoolSettings;
-        /// The projects that it serves.
-        registry: ProjectRegistry;
+        /// Its connection to NATS.
+        bus: BusSettings;
+        /// The databases that it brings up.
+        bootstrap: BootstrapConfig;
     }
 }
 
@@ -45,20 +67,22 @@ ingot_config::configuration! {
 /// database that is down is waited for.
 ///
 /// # Errors
-/// The address cannot be bound.
+/// The address cannot be bound, or `NATS_URL` is no address.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let app = App::new(&config);
+    let app = App::new(&config, &shutdown).await?;
     let gate = tokio::spawn(app.gate.clone().open(shutdown.clone()));
     let health = app.health();
+    let router = router::router(&config, app);
     let served = ingot_http::serve(
         &config.listen,
         DEFAULT_PORT,
-        Router::new(),
+        router,
         health,
-        shutdown,
+        shutdown.clone(),
     )
     .await;
-    // It ends by the same token; a step under way is rolled back with its connection.
+    // Also when the listener failed: a step under way is rolled back with its connection.
+    shutdown.cancel();
     gate.await?;
     Ok(served?)
 }
@@ -68,6 +92,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
 /// # Errors
 /// A database refuses: the message names the project, the step and the remedy. Also when
 /// `shutdown` came first.
-pub async fn run_once(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    App::new(&config).gate.open_or_fail(shutdown).await
+pub async fn run_once(config: BootstrapConfig, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let registry = Arc::new(config.registry.clone());
+    Gate::new(&config, registry).open_or_fail(shutdown).await
 }

@@ -1,32 +1,57 @@
-//! One project's database, from nothing to ready.
+//! One project's database, from nothing to ready: created, migrated, with logins and keys.
 
 use std::time::Duration;
 
 use ingot_config::Secret;
-use ingot_project::Project;
+use ingot_identity::{SeedError, SeedSettings};
+use ingot_project::{LoginRole, Project};
 use ingot_schema::SchemaError;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+
+use crate::BootstrapConfig;
 
 /// Longest time to a connection; sqlx itself would wait for as long as the network lets it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the owner of the platform's objects connects.
+/// Why a database is not up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BringUpError {
+    /// It could not be reached, or its schema could not be brought up to date.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// The project's keys could not be stored.
+    #[error(transparent)]
+    Seed(#[from] SeedError),
+}
+
+/// How the owner of the platform's objects connects, and what he seeds.
 #[derive(Debug, Clone)]
-pub(crate) struct Owner {
-    pub(crate) name: String,
-    pub(crate) password: Option<Secret>,
+pub(super) struct Owner {
+    name: String,
+    password: Option<Secret>,
     /// A database that always exists; the project's is created from there.
-    pub(crate) maintenance_database: String,
+    maintenance_database: String,
+    seed: SeedSettings,
 }
 
 impl Owner {
+    pub(super) fn new(config: &BootstrapConfig) -> Self {
+        Self {
+            name: config.owner.owner.clone(),
+            password: config.owner.owner_password.clone(),
+            maintenance_database: config.migration.maintenance_database.clone(),
+            seed: config.seed.clone(),
+        }
+    }
+
     /// Does everything that `project`'s database lacks. Doing it again changes nothing, and
     /// several replicas may do it at once.
-    pub(crate) async fn bring_up(&self, project: &Project) -> Result<(), SchemaError> {
-        let mut connection = self.connect_or_create(project).await?;
-        let applied = ingot_schema::migrate(&mut connection).await?;
-        ingot_schema::prepare_logins(&mut connection, project).await?;
-        connection.close().await.ok();
+    pub(super) async fn bring_up(&self, project: &Project) -> Result<(), BringUpError> {
+        let mut owner = self.connect_or_create(project).await?;
+        let applied = ingot_schema::migrate(&mut owner).await?;
+        ingot_schema::prepare_logins(&mut owner, project).await?;
+        owner.close().await.ok();
+        self.seed(project).await?;
         tracing::info!(
             project = %project.id,
             applied = applied.len(),
@@ -36,12 +61,28 @@ impl Owner {
         Ok(())
     }
 
+    /// As the services' login: that proves it works, and the owner is not needed for it.
+    async fn seed(&self, project: &Project) -> Result<(), BringUpError> {
+        let options = project.connect_options(LoginRole::Service);
+        let mut service = within_timeout(options.connect())
+            .await
+            .map_err(SchemaError::from)?;
+        let seeded = ingot_identity::seed(&mut service, project, &self.seed).await?;
+        service.close().await.ok();
+        if seeded.created {
+            tracing::info!(project = %project.id, "keys created");
+        }
+        Ok(())
+    }
+
     /// The maintenance database is asked only when the project's own does not exist: a managed
     /// server may have closed it.
     async fn connect_or_create(&self, project: &Project) -> Result<PgConnection, SchemaError> {
+        // The owner never resolves a name to something that the project made.
         let options = project
             .database
-            .owner_options(&self.name, self.password.as_ref());
+            .owner_options(&self.name, self.password.as_ref())
+            .options([("search_path", "pg_catalog")]);
         match within_timeout(options.connect()).await {
             Err(error) if is_unknown_database(&error) => {
                 let maintenance = options.clone().database(&self.maintenance_database);
@@ -75,10 +116,13 @@ fn is_unknown_database(error: &sqlx::Error) -> bool {
 
 /// Whether waiting may help: the server is down, starting, stopping or full, or another runner
 /// is at work. Everything else needs somebody to act.
-pub(crate) fn is_passing(error: &SchemaError) -> bool {
+pub(super) fn is_passing(error: &BringUpError) -> bool {
     match error {
-        SchemaError::Busy { .. } => true,
-        SchemaError::Database(error) | SchemaError::StepFailed { source: error, .. } => {
+        BringUpError::Schema(SchemaError::Busy { .. }) => true,
+        BringUpError::Schema(
+            SchemaError::Database(error) | SchemaError::StepFailed { source: error, .. },
+        )
+        | BringUpError::Seed(SeedError::Database(error)) => {
             matches!(error, sqlx::Error::Io(_))
                 || sqlstate(error).is_some_and(|code| {
                     ["08", "53", "57P"]

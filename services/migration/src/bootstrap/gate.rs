@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ingot_project::{Project, ProjectId, ProjectRegistry};
-use ingot_schema::SchemaError;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Owner;
-use super::database::is_passing;
+use super::database::{BringUpError, Owner, is_passing};
+use crate::BootstrapConfig;
 
 /// Databases that are worked on at once. A waiting one is not counted.
 const CONCURRENCY: usize = 4;
@@ -31,13 +30,13 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// A gate with every project closed.
-    pub(crate) fn new(owner: Owner, registry: Arc<ProjectRegistry>) -> Self {
+    pub(crate) fn new(config: &BootstrapConfig, registry: Arc<ProjectRegistry>) -> Self {
         let closed = registry
             .iter()
             .map(|project| (project.id.clone(), "not looked at yet".to_owned()))
             .collect();
         Self {
-            owner: Arc::new(owner),
+            owner: Arc::new(Owner::new(config)),
             registry,
             slots: Arc::new(Semaphore::new(CONCURRENCY)),
             closed: Arc::new(Mutex::new(closed)),
@@ -71,7 +70,7 @@ impl Gate {
         }
     }
 
-    async fn open_each(&self, gives_up: fn(&SchemaError) -> bool) -> anyhow::Result<()> {
+    async fn open_each(&self, gives_up: fn(&BringUpError) -> bool) -> anyhow::Result<()> {
         let mut projects = JoinSet::new();
         for project in self.registry.iter() {
             let (gate, project) = (self.clone(), Arc::clone(project));
@@ -88,7 +87,7 @@ impl Gate {
     async fn open_one(
         &self,
         project: &Project,
-        gives_up: fn(&SchemaError) -> bool,
+        gives_up: fn(&BringUpError) -> bool,
     ) -> anyhow::Result<()> {
         let mut pause = FIRST_PAUSE;
         loop {

@@ -1,8 +1,7 @@
 //! Bringing a project's database up: create it, apply the system migrations, prepare its login
-//! roles. [`Gate`] does that for all projects and knows how far it came.
+//! roles, seed its keys. [`Gate`] does that for all projects and knows how far it came.
 
 mod database;
 mod gate;
 
-pub(crate) use database::Owner;
 pub(crate) use gate::Gate;

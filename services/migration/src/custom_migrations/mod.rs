@@ -1,0 +1,8 @@
+//! Migrations that a project's developers apply over the API (contract, database §8): one
+//! transaction each, in the order of their versions, recorded in `system.custom_migrations`.
+
+mod routes;
+mod service;
+mod store;
+
+pub(crate) use routes::router;

@@ -1,0 +1,104 @@
+//! `/api/database/migrations`.
+
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use http::StatusCode;
+use ingot_http::{ApiError, Forwarded, Timestamp, Valid, Validate};
+use ingot_identity::VerifyAdmin;
+use ingot_project::LoginRole;
+use serde::{Deserialize, Serialize};
+
+use super::service::{self, NewMigration};
+use super::store::{self, AppliedMigration};
+use crate::app::App;
+
+/// Most digits of a version (contract, database §8.2).
+const MAX_VERSION_DIGITS: usize = 64;
+
+/// The routes under `/api/database/migrations`.
+pub(crate) fn router() -> Router<App> {
+    Router::new().route("/", get(list).post(create))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    version: String,
+    name: String,
+    statements: Vec<String>,
+    created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+}
+
+impl Shown {
+    fn new(migration: AppliedMigration, message: Option<&'static str>) -> Self {
+        Self {
+            version: migration.version,
+            name: migration.name,
+            statements: migration.statements,
+            created_at: migration.created_at.into(),
+            message,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Listing {
+    migrations: Vec<Shown>,
+}
+
+async fn list(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+) -> Result<Json<Listing>, ApiError> {
+    let pool = app.pool(&forwarded, LoginRole::Service)?;
+    let migrations = store::list(&pool)
+        .await?
+        .into_iter()
+        .map(|migration| Shown::new(migration, None))
+        .collect();
+    Ok(Json(Listing { migrations }))
+}
+
+#[derive(Deserialize)]
+struct Body {
+    version: String,
+    name: String,
+    sql: String,
+}
+
+impl Validate for Body {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        let digits = self.version.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits || !(1..=MAX_VERSION_DIGITS).contains(&self.version.len()) {
+            complain("version", "must be 1 to 64 digits");
+        }
+        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let name = self.name.trim();
+        if name.is_empty() || !name.bytes().all(plain) {
+            complain("name", "must be made of a-z, 0-9 and -");
+        }
+        if self.sql.trim().is_empty() {
+            complain("sql", "must not be empty");
+        }
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    VerifyAdmin(caller): VerifyAdmin,
+    forwarded: Forwarded,
+    Valid(body): Valid<Body>,
+) -> Result<(StatusCode, Json<Shown>), ApiError> {
+    let migration = NewMigration {
+        version: body.version,
+        name: body.name.trim().to_owned(),
+        sql: body.sql.trim().to_owned(),
+    };
+    let applied = service::apply(&app, &forwarded, caller.actor(), migration).await?;
+    let shown = Shown::new(applied, Some("Migration executed successfully"));
+    Ok((StatusCode::CREATED, Json(shown)))
+}

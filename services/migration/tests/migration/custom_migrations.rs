@@ -1,0 +1,145 @@
+//! `/api/database/migrations`.
+
+use futures::future::join_all;
+use ingot_migration::serve;
+use ingot_testkit::{TestProject, TestService};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const PATH: &str = "/api/database/migrations";
+const KEY: &str = "ik_0123456789abcdef";
+
+async fn start(project: &TestProject) -> TestService {
+    TestService::start(project, &[("ACCESS_API_KEY", KEY)], serve)
+        .await
+        .unwrap()
+}
+
+async fn post(service: &TestService, version: &str, sql: &str) -> (u16, Value) {
+    let answer = service
+        .request(Method::POST, PATH)
+        .header("x-api-key", KEY)
+        .json(&json!({ "version": version, "name": "a-change", "sql": sql }))
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn applied_versions(service: &TestService) -> Vec<String> {
+    let answer: Value = service
+        .request(Method::GET, PATH)
+        .header("x-api-key", KEY)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let migrations = answer["migrations"].as_array().unwrap();
+    migrations
+        .iter()
+        .map(|migration| migration["version"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_migration_is_applied_recorded_and_owned_by_the_administrator() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    let sql = "-- orders\ncreate table orders (id int); insert into orders values (1);";
+    let (status, answer) = post(&service, "0009", sql).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(answer["version"], "0009");
+    assert_eq!(
+        answer["statements"],
+        json!([
+            "create table orders (id int)",
+            "insert into orders values (1)"
+        ])
+    );
+    assert!(answer["createdAt"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(post(&service, "10", "create schema shop").await.0, 201);
+    assert_eq!(applied_versions(&service).await, ["10", "0009"]);
+
+    let mut owner = project.superuser().await.unwrap();
+    let facts: (String, i64, i64) = sqlx::query_as(
+        "select (select tableowner::text from pg_tables where tablename = 'orders'),
+            (select count(*) from public.orders),
+            (select count(*) from system.audit_logs
+             where action = 'CREATE_CUSTOM_MIGRATION' and actor = 'api-key')",
+    )
+    .fetch_one(&mut owner)
+    .await
+    .unwrap();
+    assert_eq!(facts, ("project_admin".to_owned(), 1, 2));
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_or_failed_migration_leaves_nothing() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    assert_eq!(post(&service, "2", "select 1").await.0, 201);
+
+    for (version, sql, status, code) in [
+        ("2", "select 1", 409, "DATABASE_MIGRATION_ALREADY_EXISTS"),
+        ("0001", "select 1", 409, "DATABASE_MIGRATION_ALREADY_EXISTS"),
+        ("x", "select 1", 400, "INVALID_INPUT"),
+        ("3", "  ", 400, "INVALID_INPUT"),
+        ("3", "-- nothing", 400, "INVALID_INPUT"),
+        ("3", "create table a (id int); commit", 403, "FORBIDDEN"),
+        ("3", "set role postgres", 403, "FORBIDDEN"),
+        ("3", "this is not sql", 403, "FORBIDDEN"),
+        (
+            "3",
+            "create table a (id int); select 1 / 0",
+            400,
+            "INVALID_INPUT",
+        ),
+        (
+            "3",
+            "create table a (id int); delete from system.secrets",
+            403,
+            "FORBIDDEN",
+        ),
+        (
+            "3",
+            "create table a (id int); drop table missing",
+            400,
+            "DATABASE_VALIDATION_ERROR",
+        ),
+    ] {
+        let (found, answer) = post(&service, version, sql).await;
+        assert_eq!(found, status, "{sql}: {answer}");
+        assert_eq!(answer["error"], code, "{sql}: {answer}");
+    }
+    assert_eq!(applied_versions(&service).await, ["2"]);
+    assert_eq!(post(&service, "3", "create table a (id int)").await.0, 201);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn of_equal_versions_at_once_one_is_applied() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    let answers = join_all((0..4).map(|_| post(&service, "1", "create table a (id int)"))).await;
+    let mut statuses: Vec<u16> = answers.into_iter().map(|(status, _)| status).collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 409, 409, 409]);
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn only_administrators_migrate() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    for (credential, status) in [(None, 401), (Some("Bearer ik_wrong"), 401)] {
+        let mut request = service.request(Method::GET, PATH);
+        if let Some(credential) = credential {
+            request = request.header("authorization", credential);
+        }
+        assert_eq!(request.send().await.unwrap().status(), status);
+    }
+    service.stop().await.unwrap();
+}

@@ -1,0 +1,9 @@
+//! The migration service on a real PostgreSQL and NATS.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod bootstrap;
+mod custom_migrations;
