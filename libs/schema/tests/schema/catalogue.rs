@@ -107,7 +107,7 @@ async fn a_fresh_database_equals_one_migrated_from_any_earlier_step() {
         let aged = EmptyDatabase::create(&format!("from_{earlier}")).await;
         // Two connections, as two releases would have: nothing may rest on a session.
         let applied = migrate_to(&mut aged.owner().await, earlier).await.unwrap();
-        assert_eq!(applied.len() as u32, earlier);
+        assert_eq!(applied.len(), earlier as usize);
         let mut owner = aged.owner().await;
         migrate(&mut owner).await.unwrap();
         let found = catalogue(&mut owner).await;
