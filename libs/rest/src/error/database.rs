@@ -1,0 +1,122 @@
+//! What PostgreSQL reported, as an HTTP status.
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Deserialize;
+
+use super::RestError;
+
+/// The parts of a PostgreSQL error that matter here.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct DatabaseFault<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) detail: Option<&'a str>,
+    pub(crate) hint: Option<&'a str>,
+}
+
+/// Turns an error of the client library into an answer.
+pub(crate) fn from_postgres(error: &tokio_postgres::Error, authenticated: bool) -> RestError {
+    let Some(fault) = error.as_db_error() else {
+        tracing::warn!(%error, "connection to the database failed");
+        return RestError::connection_lost();
+    };
+    answer(
+        DatabaseFault {
+            code: fault.code().code(),
+            message: fault.message(),
+            detail: fault.detail(),
+            hint: fault.hint(),
+        },
+        authenticated,
+    )
+}
+
+/// The answer for a fault. `authenticated` decides between 401 and 403.
+pub(crate) fn answer(fault: DatabaseFault<'_>, authenticated: bool) -> RestError {
+    if fault.code == "PGRST" {
+        return raised(fault).unwrap_or_else(RestError::bad_raise);
+    }
+    let status = status_of(fault, authenticated);
+    let error = RestError::reported(status, fault.code, fault.message, fault.detail, fault.hint);
+    if status == StatusCode::UNAUTHORIZED {
+        return error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    error
+}
+
+fn status_of(fault: DatabaseFault<'_>, authenticated: bool) -> StatusCode {
+    let code = fault.code;
+    match code {
+        "23503" | "23505" => return StatusCode::CONFLICT,
+        "25006" => return StatusCode::METHOD_NOT_ALLOWED,
+        // The extension safeupdate reports a missing filter this way.
+        "21000" if fault.message.ends_with("requires a WHERE clause") => {
+            return StatusCode::BAD_REQUEST;
+        }
+        "21000" | "53400" | "42P17" => return StatusCode::INTERNAL_SERVER_ERROR,
+        "42883" | "42P01" => return StatusCode::NOT_FOUND,
+        "42501" if authenticated => return StatusCode::FORBIDDEN,
+        "42501" => return StatusCode::UNAUTHORIZED,
+        "P0001" => return StatusCode::BAD_REQUEST,
+        _ => {}
+    }
+    // `RAISE` may name a status: SQLSTATE PT402 answers 402.
+    if let Some(status) = code
+        .strip_prefix("PT")
+        .and_then(|digits| StatusCode::from_bytes(digits.as_bytes()).ok())
+    {
+        return status;
+    }
+    match code.get(..2).unwrap_or_default() {
+        "08" | "53" => StatusCode::SERVICE_UNAVAILABLE,
+        "0L" | "0P" | "28" => StatusCode::FORBIDDEN,
+        "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0"
+        | "HV" | "P0" | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+/// `MESSAGE` of a `RAISE SQLSTATE 'PGRST'`.
+#[derive(Deserialize)]
+struct RaisedMessage {
+    code: String,
+    message: String,
+    details: Option<String>,
+    hint: Option<String>,
+}
+
+/// `DETAIL` of a `RAISE SQLSTATE 'PGRST'`.
+#[derive(Deserialize)]
+struct RaisedDetail {
+    status: u16,
+    headers: std::collections::BTreeMap<String, String>,
+}
+
+/// An answer that a function composed: body in the message, status and headers in the detail.
+fn raised(fault: DatabaseFault<'_>) -> Result<RestError, &'static str> {
+    let message: RaisedMessage =
+        serde_json::from_str(fault.message).map_err(|_| "Invalid JSON value for MESSAGE")?;
+    let detail = fault
+        .detail
+        .ok_or("DETAIL is missing in the RAISE statement")?;
+    let detail: RaisedDetail =
+        serde_json::from_str(detail).map_err(|_| "Invalid JSON value for DETAIL")?;
+    let status =
+        StatusCode::from_u16(detail.status).map_err(|_| "Invalid JSON value for DETAIL")?;
+    let mut headers = HeaderMap::new();
+    for (name, value) in &detail.headers {
+        let name = HeaderName::from_bytes(name.as_bytes());
+        let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
+            return Err("Invalid JSON value for DETAIL");
+        };
+        headers.append(name, value);
+    }
+    Ok(RestError::raised(
+        status,
+        headers,
+        &message.code,
+        &message.message,
+        message.details,
+        message.hint,
+    ))
+}

@@ -1,0 +1,218 @@
+//! What a request does, once it is planned: read, write or call.
+
+use crate::answer::{self, Content, Response};
+use crate::error::RestError;
+use crate::executor::Answered;
+use crate::plan::call::CallPlan;
+use crate::plan::mutate::MutatePlan;
+use crate::plan::read::{ReadNode, Source};
+use crate::plan::{Parsed, Planner, Shape};
+use crate::request::preferences::{Count, Representation};
+use crate::settings::EngineSettings;
+use crate::sql::{self, BodyFormat, Statement, Total};
+
+/// A planned request and how its answer looks.
+pub(crate) struct Operation {
+    kind: Kind,
+    content: Content,
+}
+
+enum Kind {
+    Read(ReadNode),
+    Write(MutatePlan),
+    Call(CallPlan),
+}
+
+impl Operation {
+    pub(crate) fn read(
+        planner: &Planner<'_>,
+        parsed: &Parsed,
+        name: &str,
+    ) -> Result<Self, RestError> {
+        let relation = planner.relation(name)?;
+        let content = answer::choose_for_relation(planner, parsed, &relation.name)?;
+        let mut node = planner.read(
+            Source::Relation(relation.name.clone()),
+            Shape::Relation(relation.clone()),
+            &relation.name,
+            &parsed.query,
+            parsed.window,
+            true,
+        )?;
+        node.cap(planner.settings.max_rows);
+        Ok(Self {
+            kind: Kind::Read(node),
+            content,
+        })
+    }
+
+    pub(crate) fn write(
+        planner: &Planner<'_>,
+        parsed: &Parsed,
+        name: &str,
+    ) -> Result<Self, RestError> {
+        let plan = planner.mutate(parsed, name)?;
+        let content = answer::choose_for_relation(planner, parsed, &plan.target.name)?;
+        Ok(Self {
+            kind: Kind::Write(plan),
+            content,
+        })
+    }
+
+    pub(crate) fn call(
+        planner: &Planner<'_>,
+        parsed: &Parsed,
+        name: &str,
+    ) -> Result<Self, RestError> {
+        let plan = planner.call(parsed, name)?;
+        let content = answer::choose_for_call(planner, parsed, &plan)?;
+        Ok(Self {
+            kind: Kind::Call(plan),
+            content,
+        })
+    }
+
+    /// The statement. A HEAD needs no body.
+    pub(crate) fn statement(&self, parsed: &Parsed, settings: &EngineSettings) -> Statement {
+        let head = parsed.method == http::Method::HEAD;
+        let format = if head {
+            &BodyFormat::Empty
+        } else {
+            &self.content.format
+        };
+        let statement = match &self.kind {
+            Kind::Read(node) => sql::read_statement(node, format, total(parsed, settings)),
+            Kind::Write(plan) => sql::mutate_statement(plan, format),
+            Kind::Call(plan) => {
+                sql::call_statement(plan, format, parsed.preferences.count.is_some())
+            }
+        };
+        match &self.content.plan {
+            Some(plan) => statement.explained(plan),
+            None => statement,
+        }
+    }
+
+    /// The statement answers with its plan, not with the row of counts and body.
+    pub(crate) fn answers_plan(&self) -> bool {
+        self.content.plan.is_some()
+    }
+
+    /// The statement whose plan estimates the total.
+    pub(crate) fn explain(&self, parsed: &Parsed, settings: &EngineSettings) -> Option<Statement> {
+        let Kind::Read(node) = &self.kind else {
+            return None;
+        };
+        if self.answers_plan() {
+            return None;
+        }
+        match parsed.preferences.count {
+            Some(Count::Planned) => Some(sql::explain_count(node)),
+            Some(Count::Estimated) if settings.max_rows.is_some() => Some(sql::explain_count(node)),
+            _ => None,
+        }
+    }
+
+    /// Puts the planner's estimate where the exact total is not known.
+    pub(crate) fn apply_estimate(
+        parsed: &Parsed,
+        settings: &EngineSettings,
+        answered: &mut Answered,
+    ) {
+        let Some(estimate) = answered.plan.take().and_then(|plan| estimated_rows(&plan)) else {
+            return;
+        };
+        answered.total = match (parsed.preferences.count, answered.total, settings.max_rows) {
+            (Some(Count::Estimated), Some(counted), Some(max_rows)) => {
+                let over = u64::try_from(counted).is_ok_and(|counted| counted > max_rows);
+                Some(if over { counted.max(estimate) } else { counted })
+            }
+            _ => Some(estimate),
+        };
+    }
+
+    pub(crate) fn read_only(&self) -> bool {
+        match &self.kind {
+            Kind::Read(_) => true,
+            Kind::Write(_) => false,
+            Kind::Call(plan) => plan.read_only,
+        }
+    }
+
+    /// Settings that the function wants for the whole transaction.
+    pub(crate) fn settings(&self) -> &[(String, String)] {
+        match &self.kind {
+            Kind::Call(plan) => &plan.function.settings,
+            Kind::Read(_) | Kind::Write(_) => &[],
+        }
+    }
+
+    /// Something must hold before the transaction is committed.
+    pub(crate) fn needs_check(&self, parsed: &Parsed) -> bool {
+        if self.answers_plan() {
+            return false;
+        }
+        let limited = parsed.preferences.enforced_max_affected().is_some();
+        match &self.kind {
+            Kind::Read(_) => false,
+            Kind::Write(_) => {
+                let shows = parsed.preferences.representation == Some(Representation::Full);
+                limited || parsed.method == http::Method::PUT || (self.content.single && shows)
+            }
+            Kind::Call(plan) => {
+                !plan.read_only && (limited || (self.content.single && plan.read.is_some()))
+            }
+        }
+    }
+
+    pub(crate) fn check(&self, parsed: &Parsed, answered: &Answered) -> Result<(), RestError> {
+        let rows = answered.page_total;
+        let writes = matches!(self.kind, Kind::Write(_));
+        if writes && parsed.method == http::Method::PUT && rows != 1 {
+            return Err(RestError::put_key_mismatch());
+        }
+        if self.content.single {
+            answer::single(answered)?;
+        }
+        match parsed.preferences.enforced_max_affected() {
+            Some(maximum) if rows > maximum => Err(RestError::too_many_affected(rows)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn answer(
+        &self,
+        parsed: &Parsed,
+        path: &str,
+        answered: &Answered,
+        transaction: bool,
+    ) -> Result<Response, RestError> {
+        if self.answers_plan() {
+            return answer::of_plan(parsed, &self.content, answered);
+        }
+        match &self.kind {
+            Kind::Read(_) => answer::of_read(parsed, &self.content, path, answered, transaction),
+            Kind::Write(plan) => {
+                answer::of_write(parsed, plan, &self.content, answered, transaction)
+            }
+            Kind::Call(plan) => answer::of_call(parsed, plan, &self.content, answered, transaction),
+        }
+    }
+}
+
+fn total(parsed: &Parsed, settings: &EngineSettings) -> Total {
+    match (parsed.preferences.count, settings.max_rows) {
+        (Some(Count::Exact), _) | (Some(Count::Estimated), None) => Total::Exact,
+        (Some(Count::Estimated), Some(max_rows)) => Total::UpTo(max_rows.saturating_add(1)),
+        (Some(Count::Planned) | None, _) => Total::Unknown,
+    }
+}
+
+/// `[{"Plan": {"Plan Rows": 42, …}}]`
+fn estimated_rows(plan: &[u8]) -> Option<i64> {
+    let plan: serde_json::Value = serde_json::from_slice(plan).ok()?;
+    plan.get(0)?.get("Plan")?.get("Plan Rows")?.as_i64()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Which slice of the rows is wanted: `limit`/`offset` parameters and the `Range` header.
+
+use http::HeaderMap;
+
+use crate::error::RestError;
+
+/// A slice of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Window {
+    pub(crate) offset: i64,
+    pub(crate) limit: Option<i64>,
+}
+
+impl Window {
+    /// A limit that is no number is ignored; a negative one cannot be satisfied.
+    pub(crate) fn set_limit(&mut self, value: &str) -> Result<(), RestError> {
+        if let Ok(limit) = value.parse::<i64>() {
+            if limit < 0 {
+                return Err(RestError::invalid_range(
+                    "Limit should be greater than or equal to zero.".to_owned(),
+                ));
+            }
+            self.limit = Some(limit);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_offset(&mut self, value: &str) {
+        if let Ok(offset) = value.parse::<i64>() {
+            self.offset = offset.max(0);
+        }
+    }
+
+    /// The smaller of this window's limit and `cap`.
+    pub(crate) fn capped(mut self, cap: Option<u64>) -> Self {
+        if let Some(cap) = cap.and_then(|cap| i64::try_from(cap).ok()) {
+            self.limit = Some(self.limit.map_or(cap, |limit| limit.min(cap)));
+        }
+        self
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.offset == 0 && self.limit.is_none()
+    }
+
+    /// Rows that are in both windows.
+    fn intersect(self, other: Self) -> Self {
+        let end = |window: Self| {
+            window
+                .limit
+                .map(|limit| window.offset.saturating_add(limit))
+        };
+        let offset = self.offset.max(other.offset);
+        let end = match (end(self), end(other)) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        Self {
+            offset,
+            limit: end.map(|end| end.saturating_sub(offset).max(0)),
+        }
+    }
+}
+
+/// Reads `Range: 0-9` (items), as sent with `Range-Unit: items` or without it.
+pub(crate) fn requested(headers: &HeaderMap, query: Window) -> Result<Window, RestError> {
+    let header = headers
+        .get(http::header::RANGE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(parse_header);
+    match header {
+        None => Ok(query),
+        Some((first, Some(last))) if last < first => Err(RestError::invalid_range(
+            "The lower boundary must be lower than or equal to the upper boundary in the Range \
+             header."
+                .to_owned(),
+        )),
+        Some((first, last)) => Ok(query.intersect(Window {
+            offset: first,
+            limit: last.map(|last| last.saturating_sub(first).saturating_add(1)),
+        })),
+    }
+}
+
+/// `first-last` or `first-`; anything else is not a range of items and is ignored.
+fn parse_header(value: &str) -> Option<(i64, Option<i64>)> {
+    let (first, last) = value.split_once('-')?;
+    let digits = |text: &str| {
+        (!text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()))
+            .then(|| text.parse().ok())
+            .flatten()
+    };
+    match last {
+        "" => Some((digits(first)?, None)),
+        last => Some((digits(first)?, Some(digits(last)?))),
+    }
+}

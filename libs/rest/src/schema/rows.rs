@@ -1,0 +1,256 @@
+//! The catalogue queries and their rows.
+
+use tokio_postgres::Row;
+
+/// Schemas that are never looked at.
+macro_rules! user_schemas {
+    () => {
+        "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'"
+    };
+}
+
+pub(super) const RELATIONS: &str = concat!(
+    "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind, c.relispartition, \
+     obj_description(c.oid, 'pg_class'), \
+     CASE WHEN c.relkind IN ('r', 'p') THEN 28 WHEN c.relkind = 'm' THEN 0 \
+          ELSE pg_relation_is_updatable(c.oid, true) END \
+     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND ",
+    user_schemas!(),
+);
+
+pub(super) const COLUMNS: &str = concat!(
+    "SELECT a.attrelid, a.attname::text, a.attnum, format_type(a.atttypid, null), \
+     format_type(a.atttypid, a.atttypmod), \
+     CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, null) END, \
+     NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)), \
+     CASE WHEN a.attgenerated = 's' THEN null \
+          WHEN a.attidentity = 'd' THEN format('nextval(%L)', \
+               pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)) \
+          WHEN d.adbin IS NOT NULL THEN pg_get_expr(d.adbin, d.adrelid) \
+          ELSE t.typdefault END, \
+     col_description(a.attrelid, a.attnum), \
+     CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e \
+          WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END, \
+     a.attgenerated = 's' OR a.attidentity = 'a' \
+     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
+     JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
+     LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+     WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AND ",
+    user_schemas!(),
+    " ORDER BY a.attrelid, a.attnum",
+);
+
+pub(super) const CONSTRAINTS: &str = concat!(
+    "SELECT k.conname::text, k.contype, k.conrelid, k.conkey, k.confrelid, \
+     coalesce(k.confkey, '{}') FROM pg_constraint k \
+     JOIN pg_namespace n ON n.oid = k.connamespace \
+     WHERE k.contype IN ('p', 'u', 'f') AND k.conrelid <> 0 \
+     AND (k.contype <> 'f' OR k.conparentid = 0) AND ",
+    user_schemas!(),
+    " ORDER BY k.conrelid, k.conname",
+);
+
+/// `$1`: the exposed schemas. Functions elsewhere matter only as computed columns.
+pub(super) const FUNCTIONS: &str = concat!(
+    "SELECT n.nspname::text, p.proname::text, obj_description(p.oid, 'pg_proc'), \
+     coalesce(p.proargnames, '{}'), \
+     ARRAY(SELECT format_type(x.t, null) FROM unnest(p.proargtypes) WITH ORDINALITY x(t, i) \
+           ORDER BY x.i), \
+     CASE WHEN p.proallargtypes IS NULL THEN '{}' ELSE \
+          ARRAY(SELECT format_type(x.t, null) FROM unnest(p.proallargtypes) \
+                WITH ORDINALITY x(t, i) ORDER BY x.i) END, \
+     coalesce(p.proargmodes::text[], '{}'), p.pronargdefaults, p.proretset, p.provolatile, \
+     format_type(p.prorettype, null), \
+     coalesce(b.typtype, t.typtype), coalesce(nullif(b.typrelid, 0), t.typrelid), \
+     p.prorettype = 'record'::regtype, \
+     coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1), \
+     CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END \
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_type t ON t.oid = p.prorettype LEFT JOIN pg_type b ON b.oid = t.typbasetype \
+     LEFT JOIN pg_type a ON p.pronargs = 1 AND a.oid = p.proargtypes[0] AND a.typrelid <> 0 \
+     WHERE p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
+     AND (n.nspname = ANY ($1) OR a.typrelid IS NOT NULL) AND ",
+    user_schemas!(),
+    " ORDER BY n.nspname, p.proname, p.oid",
+);
+
+pub(super) const VIEWS: &str = concat!(
+    "SELECT c.oid, r.ev_action::text FROM pg_rewrite r JOIN pg_class c ON c.oid = r.ev_class \
+     JOIN pg_namespace n ON n.oid = c.relnamespace \
+     WHERE c.relkind IN ('v', 'm') AND r.rulename = '_RETURN' AND ",
+    user_schemas!(),
+);
+
+/// `$1`: the schemas whose types may be named in casts, besides `pg_catalog`.
+pub(super) const TYPES: &str = "SELECT t.typname::text, format_type(t.oid, null) FROM pg_type t \
+     JOIN pg_namespace n ON n.oid = t.typnamespace \
+     LEFT JOIN pg_class c ON c.oid = t.typrelid \
+     WHERE (n.nspname = 'pg_catalog' OR n.nspname = ANY ($1)) AND t.typtype <> 'p' \
+     AND (c.oid IS NULL OR c.relkind = 'c') \
+     ORDER BY n.nspname = 'pg_catalog', array_position($1, n.nspname::text) DESC";
+
+/// Aggregates that return a domain named after a media type, and the relation whose rows they take.
+pub(super) const MEDIA_HANDLERS: &str = concat!(
+    "SELECT n.nspname::text, p.proname::text, m.typname::text, rn.nspname::text, rc.relname::text \
+     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_type m ON m.oid = p.prorettype AND m.typtype = 'd' AND m.typname ~ '^[^/]+/[^/]+$' \
+     JOIN pg_type a ON a.oid = p.proargtypes[0] \
+     LEFT JOIN pg_class rc ON rc.oid = a.typrelid LEFT JOIN pg_namespace rn ON rn.oid = rc.relnamespace \
+     WHERE p.prokind = 'a' AND (rc.oid IS NOT NULL OR a.oid = 'anyelement'::regtype) AND ",
+    user_schemas!(),
+);
+
+/// Casts by function between a domain and JSON or text.
+pub(super) const REPRESENTATIONS: &str = "SELECT format_type(k.castsource, null), format_type(k.casttarget, null), n.nspname::text, \
+     p.proname::text FROM pg_cast k JOIN pg_proc p ON p.oid = k.castfunc \
+     JOIN pg_namespace n ON n.oid = p.pronamespace \
+     JOIN pg_type s ON s.oid = k.castsource JOIN pg_type t ON t.oid = k.casttarget \
+     WHERE (s.typtype = 'd' AND t.oid = 'json'::regtype) \
+     OR (t.typtype = 'd' AND s.oid IN ('json'::regtype, 'text'::regtype))";
+
+/// `ALTER ROLE … SET` of the roles that the login role may become, as far as it may set them.
+pub(super) const ROLE_SETTINGS: &str = "SELECT r.rolname::text, split_part(x.entry, '=', 1), \
+     substr(x.entry, strpos(x.entry, '=') + 1) \
+     FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid, unnest(r.rolconfig) x(entry) \
+     LEFT JOIN pg_settings s ON s.name = split_part(x.entry, '=', 1) \
+     WHERE m.member = current_user::regrole::oid AND (s.context IS NULL OR s.context = 'user')";
+
+pub(super) const SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::int4";
+
+type Decoded<T> = Result<T, tokio_postgres::Error>;
+
+/// `"char"` columns arrive as one byte.
+fn letter(row: &Row, index: usize) -> Decoded<char> {
+    let byte: i8 = row.try_get(index)?;
+    Ok(char::from(u8::try_from(byte).unwrap_or_default()))
+}
+
+pub(super) struct RelationRow {
+    pub(super) oid: u32,
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) kind: char,
+    pub(super) is_partition: bool,
+    pub(super) comment: Option<String>,
+    /// Bits as `pg_relation_is_updatable` gives them: 4 update, 8 insert, 16 delete.
+    pub(super) events: i32,
+}
+
+impl RelationRow {
+    pub(super) fn read(row: &Row) -> Decoded<Self> {
+        Ok(Self {
+            oid: row.try_get(0)?,
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            kind: letter(row, 3)?,
+            is_partition: row.try_get(4)?,
+            comment: row.try_get(5)?,
+            events: row.try_get(6)?,
+        })
+    }
+}
+
+pub(super) struct ColumnRow {
+    pub(super) relation: u32,
+    pub(super) name: String,
+    pub(super) position: i16,
+    pub(super) data_type: String,
+    pub(super) full_type: String,
+    pub(super) base_type: Option<String>,
+    pub(super) nullable: bool,
+    pub(super) default: Option<String>,
+    pub(super) comment: Option<String>,
+    pub(super) enum_labels: Option<Vec<String>>,
+    pub(super) generated: bool,
+}
+
+impl ColumnRow {
+    pub(super) fn read(row: &Row) -> Decoded<Self> {
+        Ok(Self {
+            relation: row.try_get(0)?,
+            name: row.try_get(1)?,
+            position: row.try_get(2)?,
+            data_type: row.try_get(3)?,
+            full_type: row.try_get(4)?,
+            base_type: row.try_get(5)?,
+            nullable: row.try_get(6)?,
+            default: row.try_get(7)?,
+            comment: row.try_get(8)?,
+            enum_labels: row.try_get(9)?,
+            generated: row.try_get(10)?,
+        })
+    }
+}
+
+pub(super) struct ConstraintRow {
+    pub(super) name: String,
+    pub(super) kind: char,
+    pub(super) relation: u32,
+    pub(super) columns: Vec<i16>,
+    pub(super) target: u32,
+    pub(super) target_columns: Vec<i16>,
+}
+
+impl ConstraintRow {
+    pub(super) fn read(row: &Row) -> Decoded<Self> {
+        Ok(Self {
+            name: row.try_get(0)?,
+            kind: letter(row, 1)?,
+            relation: row.try_get(2)?,
+            columns: row.try_get(3)?,
+            target: row.try_get(4)?,
+            target_columns: row.try_get(5)?,
+        })
+    }
+}
+
+pub(super) struct FunctionRow {
+    pub(super) schema: String,
+    pub(super) name: String,
+    pub(super) comment: Option<String>,
+    pub(super) argument_names: Vec<String>,
+    pub(super) input_types: Vec<String>,
+    pub(super) all_types: Vec<String>,
+    pub(super) modes: Vec<String>,
+    pub(super) defaults: i16,
+    pub(super) returns_set: bool,
+    pub(super) volatility: char,
+    pub(super) return_type: String,
+    pub(super) return_kind: char,
+    pub(super) return_relation: u32,
+    pub(super) returns_record: bool,
+    pub(super) settings: Vec<String>,
+    /// Relation whose row the only argument is.
+    pub(super) row_argument: Option<u32>,
+    pub(super) one_row: bool,
+    pub(super) exposed: bool,
+    /// The media type that the returned domain is named after.
+    pub(super) media: Option<String>,
+}
+
+impl FunctionRow {
+    pub(super) fn read(row: &Row) -> Decoded<Self> {
+        Ok(Self {
+            schema: row.try_get(0)?,
+            name: row.try_get(1)?,
+            comment: row.try_get(2)?,
+            argument_names: row.try_get(3)?,
+            input_types: row.try_get(4)?,
+            all_types: row.try_get(5)?,
+            modes: row.try_get(6)?,
+            defaults: row.try_get(7)?,
+            returns_set: row.try_get(8)?,
+            volatility: letter(row, 9)?,
+            return_type: row.try_get(10)?,
+            return_kind: letter(row, 11)?,
+            return_relation: row.try_get(12)?,
+            returns_record: row.try_get(13)?,
+            settings: row.try_get(14)?,
+            row_argument: row.try_get(15)?,
+            one_row: row.try_get(16)?,
+            exposed: row.try_get(17)?,
+            media: row.try_get(18)?,
+        })
+    }
+}

@@ -1,0 +1,88 @@
+//! What an engine can be told. Reading these from the environment is the host's affair.
+
+use std::time::Duration;
+
+/// How a transaction of a writing request ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TransactionEnding {
+    /// Commit, whatever the client prefers.
+    #[default]
+    Commit,
+    /// Commit unless the client sends `Prefer: tx=rollback`.
+    CommitAllowOverride,
+    /// Roll back, whatever the client prefers.
+    Rollback,
+    /// Roll back unless the client sends `Prefer: tx=commit`.
+    RollbackAllowOverride,
+}
+
+impl TransactionEnding {
+    /// `Prefer: tx=` is listened to.
+    pub(crate) fn allows_override(self) -> bool {
+        matches!(
+            self,
+            Self::CommitAllowOverride | Self::RollbackAllowOverride
+        )
+    }
+
+    /// What happens without a preference.
+    pub(crate) fn commits_by_default(self) -> bool {
+        matches!(self, Self::Commit | Self::CommitAllowOverride)
+    }
+}
+
+/// Settings of an [`crate::Engine`].
+#[derive(Debug, Clone)]
+pub struct EngineSettings {
+    /// Schemas whose tables, views and functions are reachable. The first is the default.
+    pub schemas: Vec<String>,
+    /// Schemas that are searched after the request's own, for example for extensions.
+    pub extra_search_path: Vec<String>,
+    /// Most rows that one read returns. `None`: no limit.
+    pub max_rows: Option<u64>,
+    /// `sum()`, `count()` and the like may be selected.
+    pub aggregates_enabled: bool,
+    /// `Accept: application/vnd.pgrst.plan` is answered.
+    pub plan_enabled: bool,
+    /// How transactions end.
+    pub transaction_ending: TransactionEnding,
+    /// A function to call before the statement of every request, in that transaction.
+    pub pre_request: Option<String>,
+    /// Most connections to the database.
+    pub pool_size: usize,
+    /// Longest wait for a free connection; after it the answer is 504 PGRST003.
+    pub pool_timeout: Duration,
+    /// Most requests that wait for a connection; more are answered with 504 at once.
+    pub pool_queue: usize,
+    /// `statement_timeout` of every request. `None`: the role's own.
+    pub statement_timeout: Option<Duration>,
+    /// Longest time that the engine waits for the database to answer a request. A statement that
+    /// is still running then is cancelled in PostgreSQL.
+    pub request_timeout: Duration,
+    /// Prepared statements that each connection keeps. 0: none, as a pooler in transaction mode
+    /// needs it.
+    pub statement_cache_size: usize,
+    /// Channel whose notifications reload the schema cache.
+    pub notification_channel: String,
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            schemas: vec!["public".to_owned()],
+            extra_search_path: vec!["public".to_owned()],
+            max_rows: None,
+            aggregates_enabled: false,
+            plan_enabled: false,
+            transaction_ending: TransactionEnding::Commit,
+            pre_request: None,
+            pool_size: 10,
+            pool_timeout: Duration::from_secs(10),
+            pool_queue: 1000,
+            statement_timeout: None,
+            request_timeout: Duration::from_mins(1),
+            statement_cache_size: 256,
+            notification_channel: "pgrst".to_owned(),
+        }
+    }
+}

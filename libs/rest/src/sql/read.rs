@@ -1,0 +1,400 @@
+//! SELECT statements for trees of resources.
+
+use super::builder::Sql;
+use super::predicate::{self, Scope};
+use crate::plan::PlannedField;
+use crate::plan::embed::{Embed, Link};
+use crate::plan::read::{ReadNode, Selected, Source};
+use crate::request::range::Window;
+use crate::request::select::Aggregate;
+
+/// Name of the statement's first part.
+pub(super) const RESULT: &str = "pgrst_source";
+
+/// The alias under which the rows of a root node are known.
+pub(super) fn root_alias(node: &ReadNode) -> String {
+    match &node.source {
+        Source::Relation(name) => name.name.clone(),
+        Source::Result | Source::Computed(_) => RESULT.to_owned(),
+    }
+}
+
+/// The whole SELECT of a root node.
+pub(super) fn select(sql: &mut Sql, node: &ReadNode) {
+    select_from(sql, node, &root_alias(node), None);
+}
+
+/// `SELECT 1 …` of all rows that the node would have without its window. `limit` stops early.
+pub(super) fn count_rows(sql: &mut Sql, node: &ReadNode, limit: Option<u64>) {
+    let alias = root_alias(node);
+    let embeds: Vec<(String, bool)> = aliases(sql, node);
+    sql.push("SELECT 1 FROM ");
+    source(sql, node, &alias, None);
+    if node.needs_embeds_to_count() {
+        joins(sql, node, &alias, &embeds);
+    }
+    let scope = Scope {
+        alias: &alias,
+        embeds: &embeds,
+    };
+    predicate::filter_clause(sql, &scope, &node.predicates);
+    if let Some(limit) = limit {
+        sql.push(" LIMIT ").value(limit.to_string());
+    }
+}
+
+fn aliases(sql: &mut Sql, node: &ReadNode) -> Vec<(String, bool)> {
+    node.embeds
+        .iter()
+        .map(|embed| (sql.fresh_alias(), embed.to_one))
+        .collect()
+}
+
+fn select_from(sql: &mut Sql, node: &ReadNode, alias: &str, parent: Option<(&str, &Link)>) {
+    let embeds = aliases(sql, node);
+    sql.push("SELECT ");
+    let mut first = true;
+    for selected in &node.select {
+        separate(sql, &mut first);
+        column(sql, alias, selected);
+    }
+    for (embed, (embed_alias, _)) in node.embeds.iter().zip(&embeds) {
+        embedded_columns(sql, embed, embed_alias, &mut first);
+    }
+    sql.push(" FROM ");
+    source(sql, node, alias, parent);
+    joins(sql, node, alias, &embeds);
+    let scope = Scope {
+        alias,
+        embeds: &embeds,
+    };
+    let joined = parent.is_some_and(|(parent, link)| join_condition(sql, link, parent, alias));
+    for (index, condition) in node.predicates.iter().enumerate() {
+        sql.push(if joined || index > 0 {
+            " AND "
+        } else {
+            " WHERE "
+        });
+        predicate::write(sql, &scope, condition);
+    }
+    group_clause(sql, node, alias, &embeds);
+    predicate::order_clause(sql, &scope, &node.order, |sql, index, field| {
+        if let Some(embed) = node.embeds.get(index) {
+            related_field(sql, embed, field, alias);
+        }
+    });
+    window_clause(sql, node.window);
+}
+
+fn separate(sql: &mut Sql, first: &mut bool) {
+    if !*first {
+        sql.push(", ");
+    }
+    *first = false;
+}
+
+fn column(sql: &mut Sql, alias: &str, selected: &Selected) {
+    match selected {
+        Selected::Star => {
+            sql.name(alias).push(".*");
+        }
+        Selected::CountRows { cast, label } => {
+            cast_around(sql, cast.as_ref(), |sql| {
+                sql.push("count(*)");
+            });
+            sql.push(" AS ").name(label.as_deref().unwrap_or("count"));
+        }
+        Selected::Field {
+            field,
+            cast,
+            aggregate,
+            aggregate_cast,
+            to_json,
+            label,
+        } => {
+            cast_around(sql, aggregate_cast.as_ref(), |sql| {
+                if let Some(aggregate) = aggregate {
+                    sql.push(aggregate.sql()).push("(");
+                }
+                cast_around(sql, cast.as_ref(), |sql| match to_json {
+                    None => predicate::field(sql, alias, field),
+                    Some(function) => {
+                        sql.object(function).push("(");
+                        predicate::field(sql, alias, field);
+                        sql.push(")");
+                    }
+                });
+                if aggregate.is_some() {
+                    sql.push(")");
+                }
+            });
+            let label = label.as_deref().or(aggregate.map(Aggregate::sql));
+            if let Some(label) = label {
+                sql.push(" AS ").name(label);
+            }
+        }
+    }
+}
+
+/// The type's name is PostgreSQL's own spelling from the cache, quoted where it must be.
+fn cast_around(sql: &mut Sql, cast: Option<&String>, inner: impl FnOnce(&mut Sql)) {
+    match cast {
+        None => inner(sql),
+        Some(data_type) => {
+            sql.push("CAST(");
+            inner(sql);
+            sql.push(" AS ").push(data_type).push(")");
+        }
+    }
+}
+
+/// What an embedded resource adds to its parent's columns.
+fn embedded_columns(sql: &mut Sql, embed: &Embed, alias: &str, first: &mut bool) {
+    if embed.spread {
+        for label in output_labels(&embed.node) {
+            separate(sql, first);
+            match label {
+                Some(label) => sql.column(alias, &label).push(" AS ").name(&label),
+                None => sql.name(alias).push(".*"),
+            };
+        }
+        return;
+    }
+    if is_empty(&embed.node) {
+        return;
+    }
+    separate(sql, first);
+    if embed.to_one {
+        sql.push("row_to_json(").name(alias).push(".*)");
+    } else {
+        sql.push("COALESCE(").column(alias, alias).push(", '[]')");
+    }
+    sql.push(" AS ").name(&embed.label);
+}
+
+/// `clients()`: the resource only filters.
+fn is_empty(node: &ReadNode) -> bool {
+    node.select.is_empty() && node.embeds.iter().all(|embed| is_empty(&embed.node))
+}
+
+/// Names of a node's columns; `None` stands for all of its source.
+fn output_labels(node: &ReadNode) -> Vec<Option<String>> {
+    let mut labels: Vec<Option<String>> = node
+        .select
+        .iter()
+        .map(|selected| match selected {
+            Selected::Star => None,
+            Selected::CountRows { label, .. } => {
+                Some(label.clone().unwrap_or_else(|| "count".to_owned()))
+            }
+            Selected::Field {
+                label, aggregate, ..
+            } => label
+                .clone()
+                .or_else(|| aggregate.map(|a| a.sql().to_owned())),
+        })
+        .collect();
+    if labels.contains(&None) {
+        return vec![None];
+    }
+    for embed in &node.embeds {
+        if embed.spread {
+            labels.extend(output_labels(&embed.node));
+        } else if !is_empty(&embed.node) {
+            labels.push(Some(embed.label.clone()));
+        }
+    }
+    labels
+}
+
+fn source(sql: &mut Sql, node: &ReadNode, alias: &str, parent: Option<(&str, &Link)>) {
+    match &node.source {
+        Source::Relation(name) => {
+            sql.object(name);
+            if parent.is_some() {
+                sql.push(" AS ").name(alias);
+            }
+        }
+        Source::Result => {
+            sql.push(RESULT);
+        }
+        Source::Computed(function) => {
+            sql.object(function).push("(");
+            if let Some((parent, link)) = parent {
+                match link {
+                    Link::Computed {
+                        row_type: Some(row_type),
+                    } => {
+                        sql.push("CAST(ROW(").name(parent).push(".*) AS ");
+                        sql.object(row_type).push(")");
+                    }
+                    _ => {
+                        sql.name(parent);
+                    }
+                }
+            }
+            sql.push(") AS ").name(alias);
+        }
+    }
+    if let Some((_, Link::Junction { table, .. })) = parent {
+        sql.push(", ")
+            .object(table)
+            .push(" AS ")
+            .name(&junction_alias(alias));
+    }
+}
+
+fn junction_alias(alias: &str) -> String {
+    format!("{alias}_via")
+}
+
+/// ` WHERE` with the columns that tie a child to its parent. False if there are none.
+fn join_condition(sql: &mut Sql, link: &Link, parent: &str, alias: &str) -> bool {
+    let mut first = true;
+    let mut equal = |sql: &mut Sql, left: (&str, &str), right: (&str, &str)| {
+        sql.push(if first { " WHERE " } else { " AND " });
+        first = false;
+        sql.column(left.0, left.1)
+            .push(" = ")
+            .column(right.0, right.1);
+    };
+    match link {
+        Link::Columns(pairs) => {
+            for (of_parent, of_child) in pairs {
+                equal(sql, (alias, of_child), (parent, of_parent));
+            }
+        }
+        Link::Junction {
+            parent: parent_pairs,
+            child: child_pairs,
+            ..
+        } => {
+            let via = junction_alias(alias);
+            for (of_parent, of_junction) in parent_pairs {
+                equal(sql, (&via, of_junction), (parent, of_parent));
+            }
+            for (of_child, of_junction) in child_pairs {
+                equal(sql, (alias, of_child), (&via, of_junction));
+            }
+        }
+        Link::Computed { .. } => {}
+    }
+    !first
+}
+
+/// The value of a field of the one child row, which need not be among the selected ones.
+fn related_field(sql: &mut Sql, embed: &Embed, field: &PlannedField, parent: &str) {
+    let child = sql.fresh_alias();
+    sql.push("(SELECT ");
+    predicate::field(sql, &child, field);
+    sql.push(" FROM ");
+    source(sql, &embed.node, &child, Some((parent, &embed.link)));
+    let joined = join_condition(sql, &embed.link, parent, &child);
+    let scope = Scope {
+        alias: &child,
+        embeds: &[],
+    };
+    let own = embed.node.predicates.iter().filter(|p| !p.mentions_embed());
+    for (index, condition) in own.enumerate() {
+        sql.push(if joined || index > 0 {
+            " AND "
+        } else {
+            " WHERE "
+        });
+        predicate::write(sql, &scope, condition);
+    }
+    sql.push(" LIMIT 1)");
+}
+
+/// One lateral join for each embedded resource.
+fn joins(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)]) {
+    for (embed, (embed_alias, _)) in node.embeds.iter().zip(embeds) {
+        let rows = sql.fresh_alias();
+        sql.push(if embed.inner { " INNER" } else { " LEFT" });
+        sql.push(" JOIN LATERAL (");
+        if embed.to_one {
+            select_from(sql, &embed.node, &rows, Some((alias, &embed.link)));
+            sql.push(") AS ").name(embed_alias).push(" ON TRUE");
+        } else {
+            sql.push("SELECT json_agg(")
+                .name(embed_alias)
+                .push(") AS ")
+                .name(embed_alias);
+            sql.push(" FROM (");
+            select_from(sql, &embed.node, &rows, Some((alias, &embed.link)));
+            sql.push(") AS ")
+                .name(embed_alias)
+                .push(") AS ")
+                .name(embed_alias);
+            if embed.inner {
+                sql.push(" ON ")
+                    .column(embed_alias, embed_alias)
+                    .push(" IS NOT NULL");
+            } else {
+                sql.push(" ON TRUE");
+            }
+        }
+    }
+}
+
+/// With an aggregate among the columns, the others are what it is grouped by.
+fn group_clause(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)]) {
+    let spread_aggregate =
+        |embed: &Embed| embed.spread && embed.node.select.iter().any(Selected::is_aggregate);
+    let aggregates =
+        node.select.iter().any(Selected::is_aggregate) || node.embeds.iter().any(spread_aggregate);
+    if !aggregates {
+        return;
+    }
+    let mut first = true;
+    let mut begin = |sql: &mut Sql| {
+        sql.push(if first { " GROUP BY " } else { ", " });
+        first = false;
+    };
+    // Columns are named by their place in the list: a JSON path has parameters in it, and the
+    // same path with other parameters would not be the same expression.
+    for (index, selected) in node.select.iter().enumerate() {
+        match selected {
+            Selected::Field {
+                aggregate: None, ..
+            } => {
+                begin(sql);
+                sql.push(&(index + 1).to_string());
+            }
+            Selected::Star => {
+                begin(sql);
+                sql.name(alias).push(".*");
+            }
+            _ => {}
+        }
+    }
+    let mut position = node.select.len();
+    for (embed, (embed_alias, to_one)) in node.embeds.iter().zip(embeds) {
+        if embed.spread {
+            for label in output_labels(&embed.node) {
+                position += 1;
+                begin(sql);
+                match label {
+                    Some(_) => sql.push(&position.to_string()),
+                    None => sql.name(embed_alias).push(".*"),
+                };
+            }
+        } else if !is_empty(&embed.node) {
+            begin(sql);
+            if *to_one {
+                sql.name(embed_alias).push(".*");
+            } else {
+                sql.column(embed_alias, embed_alias).push("::text");
+            }
+        }
+    }
+}
+
+pub(super) fn window_clause(sql: &mut Sql, window: Window) {
+    if let Some(limit) = window.limit {
+        sql.push(" LIMIT ").value(limit.to_string());
+    }
+    if window.offset > 0 {
+        sql.push(" OFFSET ").value(window.offset.to_string());
+    }
+}

@@ -1,0 +1,18 @@
+//! What the engine answers, page by page of PostgREST's reference, against a real PostgreSQL.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+mod embedding;
+mod errors;
+mod functions;
+mod pagination;
+mod read;
+mod schema_cache;
+mod sessions;
+mod world;
+mod write;

@@ -1,0 +1,190 @@
+//! Reference, chapters "Authentication" and "Transactions": role, claims, settings, endings.
+
+use ingot_rest::{EngineSettings, TransactionEnding};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn role_and_claims_reach_the_database() {
+    let mut world = World::new().await;
+    world.session.role = "authenticated".to_owned();
+    world.session.claims = r#"{"role":"authenticated","sub":"ann"}"#.to_owned();
+    world.session.authenticated = true;
+    assert_eq!(world.rows("/rpc/who").await, json!("authenticated"));
+    assert_eq!(world.rows("/rpc/claim?key=sub").await, json!("ann"));
+    assert_eq!(
+        world.rows("/secrets").await,
+        json!([{"id":1,"owner":"ann","word":"pear"}])
+    );
+    let body = r#"{"id":3,"owner":"bob","word":"fig"}"#;
+    let foreign = world.send("POST /secrets", &[], body).await;
+    assert_eq!(foreign.fault(), (403, "42501".to_owned()));
+    // The next request on the same connection is somebody else's.
+    world.session.claims = r#"{"sub":"bob"}"#.to_owned();
+    assert_eq!(
+        world.rows("/secrets?select=owner").await,
+        json!([{"owner":"bob"}])
+    );
+}
+
+#[tokio::test]
+async fn missing_privileges_depend_on_who_asks() {
+    let mut world = World::new().await;
+    let anonymous = world.get("/locked").await;
+    assert_eq!(anonymous.fault(), (401, "42501".to_owned()));
+    assert_eq!(anonymous.header("www-authenticate"), "Bearer");
+    world.session.authenticated = true;
+    assert_eq!(
+        world.get("/locked").await.fault(),
+        (403, "42501".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn request_settings_describe_the_request() {
+    let mut world = World::new().await;
+    world.session.settings = vec![("app.settings.flavour".to_owned(), "sour".to_owned())];
+    let path = world.rows("/rpc/request_setting?key=path").await;
+    assert_eq!(path, json!("/rpc/request_setting"));
+    assert_eq!(
+        world.rows("/rpc/request_setting?key=method").await,
+        json!("GET")
+    );
+    let headers = ["X-Custom: yes", "Cookie: a=1; b=two"];
+    let answer = world
+        .send("GET /rpc/request_setting?key=headers", &headers, "")
+        .await;
+    let seen: serde_json::Value = serde_json::from_str(answer.json().as_str().unwrap()).unwrap();
+    assert_eq!(seen, json!({"x-custom":"yes"}));
+    let answer = world
+        .send("GET /rpc/request_setting?key=cookies", &headers, "")
+        .await;
+    assert_eq!(answer.json(), json!(r#"{"a":"1","b":"two"}"#));
+    world
+        .project
+        .execute(
+            "create function flavour() returns text language sql stable as \
+        $$ select current_setting('app.settings.flavour', true) $$",
+        )
+        .await
+        .unwrap();
+    assert_eq!(world.rows("/rpc/flavour").await, json!("sour"));
+}
+
+#[tokio::test]
+async fn profiles_switch_schemas() {
+    let settings = EngineSettings {
+        schemas: vec!["public".to_owned(), "other".to_owned()],
+        ..EngineSettings::default()
+    };
+    let world = World::with(settings).await;
+    let other = "Accept-Profile: other";
+    let answer = world.send("GET /things", &[other], "").await;
+    assert_eq!(answer.json(), json!([{"id":1,"name":"far away"}]));
+    assert_eq!(answer.header("content-profile"), "other");
+    assert_eq!(
+        world.get("/things").await.fault(),
+        (404, "42P01".to_owned())
+    );
+    let headers = ["Content-Profile: other", "Prefer: return=representation"];
+    let answer = world
+        .send("POST /things", &headers, r#"{"id":2,"name":"new"}"#)
+        .await;
+    assert_eq!(answer.json(), json!([{"id":2,"name":"new"}]));
+    let answer = world
+        .send("POST /rpc/where_am_i", &["Content-Profile: other"], "{}")
+        .await;
+    assert_eq!(answer.json(), json!("other"));
+    let path = world.send("GET /rpc/search_path_now", &[], "").await;
+    assert_eq!(path.json(), json!("\"public\""));
+    let hidden = world
+        .send("GET /things", &["Accept-Profile: auth"], "")
+        .await;
+    assert_eq!(hidden.fault(), (406, "PGRST106".to_owned()));
+    assert_eq!(
+        hidden.json()["message"],
+        "The schema must be one of the following: public, other"
+    );
+}
+
+#[tokio::test]
+async fn transactions_end_as_set() {
+    let settings = EngineSettings {
+        transaction_ending: TransactionEnding::CommitAllowOverride,
+        ..EngineSettings::default()
+    };
+    let world = World::with(settings).await;
+    let headers = ["Prefer: tx=rollback, return=representation"];
+    let answer = world
+        .send("POST /items?select=name", &headers, r#"{"name":"gone"}"#)
+        .await;
+    assert_eq!(
+        (answer.status, answer.json()),
+        (201, json!([{"name":"gone"}]))
+    );
+    assert_eq!(
+        answer.header("preference-applied"),
+        "return=representation, tx=rollback"
+    );
+    assert_eq!(world.rows("/items").await, json!([]));
+    world.send("POST /items", &[], r#"{"name":"kept"}"#).await;
+    assert_eq!(
+        world.rows("/items?select=name").await,
+        json!([{"name":"kept"}])
+    );
+}
+
+#[tokio::test]
+async fn timezone_is_a_preference() {
+    let world = World::new().await;
+    world
+        .project
+        .execute(
+            "create table moments (t timestamptz); grant select on moments to anon; \
+        insert into moments values ('2023-10-18 12:37:59+00')",
+        )
+        .await
+        .unwrap();
+    let zone = ["Prefer: timezone=America/Los_Angeles"];
+    let answer = world.send("GET /moments", &zone, "").await;
+    assert_eq!(answer.json(), json!([{"t":"2023-10-18T05:37:59-07:00"}]));
+    assert_eq!(
+        answer.header("preference-applied"),
+        "timezone=America/Los_Angeles"
+    );
+    let unknown = world
+        .send("GET /moments", &["Prefer: timezone=Jupiter/Red_Spot"], "")
+        .await;
+    assert_eq!(
+        (unknown.status, unknown.header("preference-applied")),
+        (200, "")
+    );
+    let strict = ["Prefer: handling=strict, timezone=Jupiter/Red_Spot"];
+    let refused = world.send("GET /moments", &strict, "").await;
+    assert_eq!(refused.fault(), (400, "PGRST122".to_owned()));
+    let strict = ["Prefer: handling=strict, foo, bar"];
+    let refused = world.send("GET /moments", &strict, "").await;
+    assert_eq!(refused.json()["details"], "Invalid preferences: foo, bar");
+}
+
+#[tokio::test]
+async fn pre_request_runs_first() {
+    let settings = EngineSettings {
+        pre_request: Some("public.gate".to_owned()),
+        ..EngineSettings::default()
+    };
+    let world = World::with(settings).await;
+    world
+        .project
+        .execute(
+            "create function gate() returns void language plpgsql as $$ begin \
+        if current_setting('request.headers', true)::json ->> 'x-bad' is not null then \
+        raise sqlstate 'PT403' using message = 'not you'; end if; end $$",
+        )
+        .await
+        .unwrap();
+    assert_eq!(world.get("/people?limit=1").await.status, 200);
+    let refused = world.send("GET /people", &["X-Bad: 1"], "").await;
+    assert_eq!(refused.fault(), (403, "PT403".to_owned()));
+}

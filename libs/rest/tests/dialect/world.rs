@@ -1,0 +1,136 @@
+//! A database with the fixture in it, and an engine on top.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use ingot_project::LoginRole;
+use ingot_rest::{Engine, EngineSettings, Request, Response, Session, Target, Tls};
+use ingot_testkit::TestProject;
+use serde_json::Value;
+
+/// Everything that a test needs.
+pub(crate) struct World {
+    pub(crate) project: TestProject,
+    pub(crate) engine: Engine,
+    pub(crate) session: Session,
+}
+
+/// An answer, easy to compare.
+#[derive(Debug, Clone)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(EngineSettings::default()).await
+    }
+
+    pub(crate) async fn with(settings: EngineSettings) -> Self {
+        let project = TestProject::create().await.unwrap();
+        project.execute(include_str!("fixture.sql")).await.unwrap();
+        let engine = Engine::new(settings, authenticator(&project), Tls::off()).unwrap();
+        Self {
+            project,
+            engine,
+            session: Session {
+                role: "anon".to_owned(),
+                claims: r#"{"role":"anon"}"#.to_owned(),
+                authenticated: false,
+                settings: Vec::new(),
+            },
+        }
+    }
+
+    /// `METHOD /path?query`, with headers as `Name: value`.
+    pub(crate) async fn send(&self, line: &str, headers: &[&str], body: &str) -> Answer {
+        let (method, url) = line.split_once(' ').unwrap();
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
+        let target = match path.trim_start_matches('/') {
+            "" => Target::Root,
+            name => match name.strip_prefix("rpc/") {
+                Some(function) => Target::Function(function.to_owned()),
+                None => Target::Relation(name.to_owned()),
+            },
+        };
+        let mut map = HeaderMap::new();
+        for header in headers {
+            let (name, value) = header.split_once(": ").unwrap();
+            map.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        let request = Request {
+            method: Method::from_bytes(method.as_bytes()).unwrap(),
+            target,
+            query: query.to_owned(),
+            headers: map,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        self.engine.handle(request, &self.session).await.into()
+    }
+
+    pub(crate) async fn get(&self, url: &str) -> Answer {
+        self.send(&format!("GET {url}"), &[], "").await
+    }
+
+    /// The rows of a GET that must succeed.
+    pub(crate) async fn rows(&self, url: &str) -> Value {
+        let answer = self.get(url).await;
+        assert_eq!(answer.status, 200, "{url}: {}", answer.text());
+        answer.json()
+    }
+}
+
+/// How the engine's login role connects.
+pub(crate) fn authenticator(project: &TestProject) -> tokio_postgres::Config {
+    let database = &project.project().database;
+    let mut config = tokio_postgres::Config::new();
+    config
+        .host(&database.host)
+        .port(database.port)
+        .dbname(&database.name)
+        .user(LoginRole::Authenticator.name(&project.project().id))
+        .password(
+            project
+                .project()
+                .login_password(LoginRole::Authenticator)
+                .expose(),
+        );
+    config
+}
+
+impl Answer {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.text()))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Status and error code.
+    pub(crate) fn fault(&self) -> (u16, String) {
+        let code = self.json()["code"].as_str().unwrap_or_default().to_owned();
+        (self.status, code)
+    }
+}
+
+impl From<Response> for Answer {
+    fn from(response: Response) -> Self {
+        Self {
+            status: response.status.as_u16(),
+            headers: response.headers,
+            body: response.body,
+        }
+    }
+}
