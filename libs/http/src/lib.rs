@@ -13,7 +13,7 @@ mod serve;
 mod timestamp;
 mod traced;
 
-pub use body::{Body, BodySettings, Valid, Validate};
+pub use body::{Body, BodySettings, Valid, Validate, reject_malformed_json};
 pub use edge::{EdgeKey, EdgeSettings, Forwarded, header};
 pub use error::{ApiError, Code};
 pub use health::{Check, CheckResult, Health};

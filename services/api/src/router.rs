@@ -2,9 +2,9 @@
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::post;
-use ingot_http::EdgeKey;
+use ingot_http::{EdgeKey, reject_malformed_json};
 
 use crate::app::App;
 use crate::{Config, audit, auth, platform, secrets};
@@ -19,6 +19,7 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
         .nest("/api/metadata", secrets::metadata_router())
         .nest("/api/secrets", secrets::router())
         .nest("/api/logs/audits", audit::router())
+        .layer(from_fn(reject_malformed_json))
         .layer(DefaultBodyLimit::max(config.body.json_limit()))
         .layer(from_fn_with_state(guard, EdgeKey::require))
         .with_state(app)

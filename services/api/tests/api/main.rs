@@ -1,5 +1,13 @@
 //! The api service over HTTP, on real PostgreSQL and NATS, as the edge would call it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot set its scene has failed"
+)]
+
 mod admin;
 mod credentials;
 mod harness;

@@ -149,6 +149,10 @@ async fn bad_requests_get_the_envelope_everywhere() {
             }
         }
     }
+    // A body that is no JSON is refused before anybody asks who sent it.
+    let request = api.request("POST", "/api/auth/users");
+    let request = request.header("content-type", "application/json").body("{");
+    assert_eq!(send(request).await.refusal(), (400, "INVALID_INPUT"));
     for (method, path) in [
         ("GET", "/api/auth/nothing"),
         ("PATCH", "/api/auth/users"),

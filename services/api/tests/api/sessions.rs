@@ -89,6 +89,14 @@ async fn guessing_is_limited_per_account() {
 }
 
 #[tokio::test]
+async fn one_user_may_sign_in_many_times_at_once() {
+    let api = Api::start().await;
+    api.sign_up("ann@example.com").await;
+    let answers = join_all((0..16).map(|_| sign_in(&api, "ann@example.com", PASSWORD))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+}
+
+#[tokio::test]
 async fn a_browser_stays_signed_in_with_cookie_and_csrf_value() {
     let api = Api::start().await;
     api.sign_up("ann@example.com").await;

@@ -22,16 +22,24 @@ pub(super) async fn sign_in(
     client: Option<IpAddr>,
     username: &str,
     password: &str,
-) -> (Budget, Result<Tokens, Failure>) {
-    let attempt = match app.auth.attempts.begin(&project.id, client, ATTEMPTS_ON) {
+) -> (Option<Budget>, Result<Tokens, Failure>) {
+    let attempt = match app
+        .auth
+        .attempts
+        .begin(&project.id, client, ATTEMPTS_ON)
+        .await
+    {
         Ok(attempt) => attempt,
-        Err(budget) => return (budget, Err(Failure::TooManyAttempts)),
+        Err(refused) => return refused.into(),
     };
-    if !app.auth.admin.matches(username, password) {
-        return (attempt.budget(), Err(Failure::WrongCredentials));
-    }
-    attempt.succeeded();
-    (attempt.budget(), open(app, project, pool).await)
+    let right = app.auth.admin.matches(username, password);
+    let budget = attempt.settle(!right);
+    let result = if right {
+        open(app, project, pool).await
+    } else {
+        Err(Failure::WrongCredentials)
+    };
+    (Some(budget), result)
 }
 
 async fn open(app: &App, project: &Project, pool: &PgPool) -> Result<Tokens, Failure> {

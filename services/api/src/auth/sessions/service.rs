@@ -8,7 +8,7 @@ use ingot_identity::{
 };
 use ingot_project::Project;
 use sqlx::PgPool;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::store;
@@ -19,9 +19,9 @@ use crate::auth::config;
 use crate::auth::failure::Failure;
 use crate::auth::fields;
 
-/// How long a former refresh token is answered with the live one: tabs and SDK instances refresh
-/// at the same moment, and an answer may get lost on its way.
-const GRACE: Duration = Duration::seconds(60);
+/// For how many seconds a former refresh token is answered with the live one: tabs and SDK
+/// instances refresh at the same moment, and an answer may get lost on its way.
+const GRACE: f64 = 60.0;
 
 /// What a client gets to stay signed in.
 #[derive(Debug)]
@@ -119,17 +119,14 @@ pub(super) async fn sign_in(
     email: &str,
     password: String,
     transport: Transport,
-) -> (Budget, Result<SignedIn, Failure>) {
-    let attempt = match app.auth.attempts.begin(&project.id, client, email) {
+) -> (Option<Budget>, Result<SignedIn, Failure>) {
+    let attempt = match app.auth.attempts.begin(&project.id, client, email).await {
         Ok(attempt) => attempt,
-        Err(budget) => return (budget, Err(Failure::TooManyAttempts)),
+        Err(refused) => return refused.into(),
     };
     let result = check_and_open(app, project, pool, email, password, transport).await;
-    // Only a wrong password is a guess.
-    if !matches!(result, Err(Failure::WrongCredentials)) {
-        attempt.succeeded();
-    }
-    (attempt.budget(), result)
+    let guessed = matches!(result, Err(Failure::WrongCredentials));
+    (Some(attempt.settle(guessed)), result)
 }
 
 async fn check_and_open(
@@ -217,7 +214,7 @@ pub(in crate::auth) async fn rotate(
     let token = store::token(&mut transaction, claims)
         .await?
         .ok_or(Failure::SessionEnded)?;
-    let next = match token.used_at {
+    let next = match token.seconds_since_use {
         None => {
             let (issued, expires) = lifetime();
             let next = RefreshClaims {
@@ -229,7 +226,7 @@ pub(in crate::auth) async fn rotate(
             store::replace(&mut transaction, claims, &next).await?;
             next
         }
-        Some(used) if OffsetDateTime::now_utc() - used <= GRACE => {
+        Some(ago) if ago <= GRACE => {
             let live = store::live_token(&mut transaction, claims.sid)
                 .await?
                 .ok_or(Failure::SessionEnded)?;

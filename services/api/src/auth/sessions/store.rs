@@ -58,8 +58,9 @@ pub(super) struct Token {
     pub(super) id: Uuid,
     pub(super) issued_at: OffsetDateTime,
     pub(super) expires_at: OffsetDateTime,
-    /// When it was exchanged for the next one.
-    pub(super) used_at: Option<OffsetDateTime>,
+    /// Seconds since it was exchanged for the next one, by the database's clock: replicas' clocks
+    /// need not agree.
+    pub(super) seconds_since_use: Option<f64>,
 }
 
 /// A token by its id.
@@ -68,7 +69,9 @@ pub(super) async fn token(
     claims: &RefreshClaims,
 ) -> sqlx::Result<Option<Token>> {
     sqlx::query_as(
-        "select id, issued_at, expires_at, used_at from auth.refresh_tokens
+        "select id, issued_at, expires_at,
+                extract(epoch from clock_timestamp() - used_at)::float8 as seconds_since_use
+         from auth.refresh_tokens
          where id = $1 and session_id = $2",
     )
     .bind(claims.jti)
@@ -83,7 +86,8 @@ pub(super) async fn live_token(
     session: Uuid,
 ) -> sqlx::Result<Option<Token>> {
     sqlx::query_as(
-        "select id, issued_at, expires_at, used_at from auth.refresh_tokens
+        "select id, issued_at, expires_at, null::float8 as seconds_since_use
+         from auth.refresh_tokens
          where session_id = $1 and used_at is null
          order by issued_at desc limit 1",
     )
