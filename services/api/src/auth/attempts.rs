@@ -116,10 +116,14 @@ impl Attempts {
             account,
         };
         let account = key(Some(Sha256::digest(account.as_bytes()).into()));
-        Ok(Attempt {
-            account: Turn::wait(self.window(account, PER_ACCOUNT)).await?,
-            address: Turn::wait(self.window(key(None), PER_ADDRESS)).await?,
-        })
+        let account = Turn::wait(self.window(account, PER_ACCOUNT)).await?;
+        match Turn::wait(self.window(key(None), PER_ADDRESS)).await {
+            Ok(address) => Ok(Attempt { account, address }),
+            Err(refused) => {
+                account.give_back();
+                Err(refused)
+            }
+        }
     }
 
     fn window(&self, key: Key, limit: u32) -> Arc<Window> {
