@@ -40,6 +40,9 @@ pub struct EngineSettings {
     pub extra_search_path: Vec<String>,
     /// Most rows that one read returns. `None`: no limit.
     pub max_rows: Option<u64>,
+    /// Largest body that is sent, in bytes; a larger answer is refused with 413. It bounds the
+    /// memory that one request takes. `None`: no limit but PostgreSQL's own of 1 GB.
+    pub max_response_bytes: Option<u64>,
     /// `sum()`, `count()` and the like may be selected.
     pub aggregates_enabled: bool,
     /// `Accept: application/vnd.pgrst.plan` is answered.
@@ -72,6 +75,7 @@ impl Default for EngineSettings {
             schemas: vec!["public".to_owned()],
             extra_search_path: vec!["public".to_owned()],
             max_rows: None,
+            max_response_bytes: Some(64 << 20),
             aggregates_enabled: false,
             plan_enabled: false,
             transaction_ending: TransactionEnding::Commit,

@@ -2,12 +2,14 @@
 
 mod content;
 mod from_database;
+mod options;
 mod slice;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
 pub(crate) use content::{Content, choose_for_call, choose_for_relation};
+pub(crate) use options::of_options;
 
 use crate::error::RestError;
 use crate::executor::Answered;

@@ -272,6 +272,16 @@ impl RestError {
         )
     }
 
+    /// The body is larger than the engine is set to send.
+    pub(crate) fn answer_too_large(bytes: i32) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "PGRSTX01",
+            format!("The answer of {bytes} bytes is larger than this server sends at once"),
+        )
+        .hint("Ask for fewer rows or columns with 'limit' and 'select'")
+    }
+
     /// A fault of the engine itself. The text goes to the log, not to the client.
     pub(crate) fn internal(what: &str) -> Self {
         tracing::error!(what, "records engine fault");

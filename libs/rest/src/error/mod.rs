@@ -80,6 +80,11 @@ impl RestError {
         &self.parts.headers
     }
 
+    /// The connection broke before the answer came.
+    pub(crate) fn is_lost_connection(&self) -> bool {
+        self.parts.code == "PGRST001"
+    }
+
     /// The JSON body.
     pub fn body(&self) -> Bytes {
         let parts = &self.parts;

@@ -49,6 +49,8 @@ pub(crate) struct Answered {
     pub(crate) inserted: Option<i64>,
     pub(crate) location: Option<String>,
     pub(crate) plan: Option<Bytes>,
+    /// Size of the body in bytes, also of one that is too large to be here.
+    pub(crate) size: Option<i32>,
 }
 
 impl Answered {
@@ -66,6 +68,7 @@ impl Answered {
                 .and_then(|count| count.parse().ok()),
             location: row.try_get(6)?,
             plan: None,
+            size: if row.len() > 7 { row.try_get(7)? } else { None },
         })
     }
 }
@@ -277,7 +280,11 @@ impl Job<'_> {
             let row = rows
                 .first()
                 .ok_or_else(|| RestError::internal("no row came back"))?;
-            Answered::read(row).map_err(|error| self.fault(&error))
+            let answer = Answered::read(row).map_err(|error| self.fault(&error))?;
+            match (&answer.body, answer.size) {
+                (None, Some(size)) => Err(RestError::answer_too_large(size)),
+                _ => Ok(answer),
+            }
         };
         let Some(check) = self.check else {
             let (rows, ended) = join!(rows, client.batch_execute(end));

@@ -80,11 +80,12 @@ impl Operation {
         } else {
             &self.content.format
         };
+        let cap = settings.max_response_bytes.filter(|_| !self.answers_plan());
         let statement = match &self.kind {
-            Kind::Read(node) => sql::read_statement(node, format, total(parsed, settings)),
-            Kind::Write(plan) => sql::mutate_statement(plan, format),
+            Kind::Read(node) => sql::read_statement(node, format, total(parsed, settings), cap),
+            Kind::Write(plan) => sql::mutate_statement(plan, format, cap),
             Kind::Call(plan) => {
-                sql::call_statement(plan, format, parsed.preferences.count.is_some())
+                sql::call_statement(plan, format, parsed.preferences.count.is_some(), cap)
             }
         };
         match &self.content.plan {

@@ -3,15 +3,22 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Mutex, OnceCell};
-use tokio_postgres::Client;
 
 use super::loader;
 use super::model::Schema;
+use crate::error::{RestError, from_postgres};
+use crate::executor::{Connections, Lease};
 use crate::settings::EngineSettings;
+
+/// Reloads on suspicion take at most this share of the time: one part loading, this many resting.
+const REST_FACTOR: u32 = 4;
+
+/// Longest wait of a request for its turn to reload on suspicion.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The current schema. Readers never wait for a reload.
 #[derive(Default)]
@@ -20,6 +27,8 @@ pub(crate) struct SchemaStore {
     version: AtomicU64,
     /// Serialises reloads. Held across the load on purpose: those who wait want its outcome.
     reload: Mutex<()>,
+    /// From when on a reload on suspicion is allowed.
+    rested: ArcSwapOption<Instant>,
     timezones: OnceCell<HashSet<String>>,
 }
 
@@ -28,12 +37,12 @@ impl SchemaStore {
         self.current.load_full()
     }
 
-    /// Loads anew, unless somebody else did so since the caller looked at `seen`.
+    /// Loads anew, unless somebody else began to after this call.
     pub(crate) async fn reload(
         &self,
-        client: &Client,
+        pool: &Connections,
         settings: &EngineSettings,
-    ) -> Result<Arc<Schema>, tokio_postgres::Error> {
+    ) -> Result<Arc<Schema>, RestError> {
         let before = self.version.load(Ordering::Acquire);
         let _turn = self.reload.lock().await;
         // A load that began after this call is as good as one of our own; one that was under way
@@ -43,34 +52,58 @@ impl SchemaStore {
         {
             return Ok(current);
         }
+        // A connection is taken only now, so that those who wait their turn hold none.
+        let mut lease = Lease::take(pool, settings.pool_queue).await?;
         let started = Instant::now();
-        let mut schema = loader::load(client, settings).await?;
+        let loaded = loader::load(&lease.work()?.client, settings).await;
+        let mut schema = loaded.map_err(|error| {
+            tracing::error!(%error, "could not load the schema cache");
+            RestError::no_schema()
+        })?;
+        lease.rest();
+        let took = started.elapsed();
         schema.version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         tracing::info!(
             relations = schema.relations.len(),
             functions = schema.functions.len(),
             version = schema.version,
-            milliseconds = started.elapsed().as_millis(),
+            milliseconds = took.as_millis(),
             "schema cache loaded"
         );
         let schema = Arc::new(schema);
         self.current.store(Some(schema.clone()));
+        self.rested
+            .store(Some(Arc::new(Instant::now() + took * REST_FACTOR)));
         Ok(schema)
     }
 
-    /// Whether PostgreSQL knows a timezone. The list is long and slow to make, so it is read once,
-    /// by the first request that names a zone.
-    pub(crate) async fn knows_timezone(
+    /// Waits until a reload on suspicion is fair. False if that would take too long.
+    pub(crate) async fn wait_for_turn(&self) -> bool {
+        let rested = self.rested.load_full();
+        let wait = rested.map(|at| at.saturating_duration_since(Instant::now()));
+        let wait = wait.unwrap_or_default();
+        if wait > PATIENCE {
+            return false;
+        }
+        tokio::time::sleep(wait).await;
+        true
+    }
+
+    /// The timezones that PostgreSQL knows. The list is slow to make, so it is read once, by the
+    /// first request that names a zone.
+    pub(crate) async fn timezones(
         &self,
-        client: &Client,
-        zone: &str,
-    ) -> Result<bool, tokio_postgres::Error> {
+        pool: &Connections,
+        settings: &EngineSettings,
+    ) -> Result<&HashSet<String>, RestError> {
         let load = || async {
-            let rows = client
-                .query_typed("SELECT name FROM pg_timezone_names", &[])
-                .await?;
-            rows.iter().map(|row| row.try_get(0)).collect()
+            let mut lease = Lease::take(pool, settings.pool_queue).await?;
+            let query = "SELECT name FROM pg_timezone_names";
+            let rows = lease.work()?.client.query_typed(query, &[]).await;
+            let names = rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
+            lease.rest();
+            names.map_err(|error| from_postgres(&error, true))
         };
-        Ok(self.timezones.get_or_try_init(load).await?.contains(zone))
+        self.timezones.get_or_try_init(load).await
     }
 }

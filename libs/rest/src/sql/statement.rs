@@ -117,113 +117,160 @@ pub(crate) enum Total {
     UpTo(u64),
 }
 
+/// Name of the part that the body is made from.
+const ROWS: &str = "pgrst_rows";
+
+/// The outer SELECT is under construction: what comes around the row of counts and body.
+struct Answer {
+    sql: Sql,
+    /// Largest body in bytes.
+    cap: Option<u64>,
+}
+
+impl Answer {
+    /// A statement that begins with `WITH pgrst_source AS (first)`.
+    fn begin(cap: Option<u64>, first: impl FnOnce(&mut Sql)) -> Self {
+        let mut sql = Sql::new();
+        sql.push("WITH pgrst_source AS (");
+        first(&mut sql);
+        sql.push(")");
+        Self { sql, cap }
+    }
+
+    /// One more part.
+    fn part(&mut self, name: &str, write: impl FnOnce(&mut Sql)) {
+        self.sql.push(", ").push(name).push(" AS (");
+        write(&mut self.sql);
+        self.sql.push(")");
+    }
+
+    /// The row. `counts` are the total and the number of rows here, `extras` the number of inserted
+    /// rows and the location; `from` is the part whose rows make the body.
+    fn finish(
+        mut self,
+        counts: (&str, &str),
+        format: &BodyFormat,
+        extras: impl FnOnce(&mut Sql),
+        from: &str,
+    ) -> Statement {
+        if *format == BodyFormat::Csv && from != ROWS {
+            self.part(ROWS, |sql| {
+                sql.push("SELECT * FROM ").push(from);
+            });
+        }
+        let sql = &mut self.sql;
+        if let Some(cap) = self.cap {
+            sql.push(" SELECT total, page_total, CASE WHEN pg_column_size(body) <= ");
+            sql.push(&cap.to_string());
+            sql.push(" THEN body END AS body, response_headers, response_status, inserted, ");
+            sql.push("location, pg_column_size(body) AS size FROM (");
+        }
+        sql.push(" SELECT ").push(counts.0).push(" AS total, ");
+        sql.push(counts.1).push(" AS page_total, ");
+        body(sql, format);
+        sql.push(HEAD).push(", ");
+        extras(sql);
+        sql.push(" FROM (SELECT * FROM ")
+            .push(from)
+            .push(") _postgrest_t");
+        if self.cap.is_some() {
+            sql.push(") pgrst_answer");
+        }
+        self.sql.into()
+    }
+}
+
+fn no_extras(sql: &mut Sql) {
+    sql.push("null::text AS inserted, null::text AS location");
+}
+
 /// A read of a relation.
-pub(crate) fn read_statement(node: &ReadNode, format: &BodyFormat, total: Total) -> Statement {
-    let mut sql = Sql::new();
-    let from = if *format == BodyFormat::Csv {
-        "pgrst_rows"
-    } else {
-        "pgrst_source"
-    };
-    sql.push("WITH ").push(from).push(" AS (");
-    read::select(&mut sql, node);
-    sql.push(")");
+pub(crate) fn read_statement(
+    node: &ReadNode,
+    format: &BodyFormat,
+    total: Total,
+    cap: Option<u64>,
+) -> Statement {
+    let mut answer = Answer::begin(cap, |sql| read::select(sql, node));
     let limit = match total {
         Total::Unknown => None,
         Total::Exact => Some(None),
         Total::UpTo(limit) => Some(Some(limit)),
     };
-    if let Some(limit) = limit {
-        sql.push(", pgrst_source_count AS (");
-        read::count_rows(&mut sql, node, limit);
-        sql.push(") SELECT (SELECT count(*) FROM pgrst_source_count) AS total, ");
-    } else {
-        sql.push(" SELECT null::bigint AS total, ");
-    }
-    sql.push("count(*) AS page_total, ");
-    body(&mut sql, format);
-    sql.push(HEAD)
-        .push(", null::text AS inserted, null::text AS location FROM (SELECT * FROM ");
-    sql.push(from).push(") _postgrest_t");
-    sql.into()
+    let total = match limit {
+        None => "null::bigint",
+        Some(limit) => {
+            answer.part("pgrst_source_count", |sql| {
+                read::count_rows(sql, node, limit);
+            });
+            "(SELECT count(*) FROM pgrst_source_count)"
+        }
+    };
+    answer.finish((total, "count(*)"), format, no_extras, "pgrst_source")
 }
 
 /// A write.
-pub(crate) fn mutate_statement(plan: &MutatePlan, format: &BodyFormat) -> Statement {
-    let mut sql = Sql::new();
-    sql.push("WITH pgrst_source AS (");
-    mutate::write(&mut sql, plan);
-    sql.push(")");
-    match &plan.read {
+pub(crate) fn mutate_statement(
+    plan: &MutatePlan,
+    format: &BodyFormat,
+    cap: Option<u64>,
+) -> Statement {
+    let mut answer = Answer::begin(cap, |sql| mutate::write(sql, plan));
+    // One of the outer columns must be an aggregate, so that one row comes back for no rows too.
+    let (format, from, written) = match &plan.read {
         Some(node) => {
-            sql.push(", pgrst_rows AS (");
-            read::select(&mut sql, node);
-            sql.push(") SELECT null::bigint AS total, ");
-            sql.push("(SELECT count(*) FROM pgrst_source) AS page_total, ");
-            body(&mut sql, format);
+            answer.part(ROWS, |sql| read::select(sql, node));
+            (format, ROWS, "(SELECT count(*) FROM pgrst_source)")
         }
-        None => {
-            sql.push(" SELECT null::bigint AS total, count(*) AS page_total, null::json AS body, ");
-        }
-    }
-    sql.push(HEAD).push(", ");
+        None => (&BodyFormat::Empty, "pgrst_source", "count(*)"),
+    };
     let counts = matches!(&plan.action, Action::Insert(insert) if insert.conflict.is_some());
-    sql.push(if counts {
-        "nullif(current_setting('pgrst.inserted', true), '') AS inserted, "
-    } else {
-        "null::text AS inserted, "
-    });
-    if plan.location && !plan.target.primary_key.is_empty() {
-        sql.push("CASE WHEN count(*) = 1 THEN (SELECT json_build_array(");
-        sql.list(", ", &plan.target.primary_key, |sql, column| {
-            sql.push("CAST(").column("l", column).push(" AS text)");
+    let extras = |sql: &mut Sql| {
+        sql.push(if counts {
+            "nullif(current_setting('pgrst.inserted', true), '') AS inserted, "
+        } else {
+            "null::text AS inserted, "
         });
-        sql.push(")::text FROM pgrst_source AS l LIMIT 1) END AS location");
-    } else {
-        sql.push("null::text AS location");
-    }
-    sql.push(" FROM (SELECT * FROM ");
-    sql.push(if plan.read.is_some() {
-        "pgrst_rows"
-    } else {
-        "pgrst_source"
-    });
-    sql.push(") _postgrest_t");
-    sql.into()
+        if plan.location && !plan.target.primary_key.is_empty() {
+            sql.push("CASE WHEN count(*) = 1 THEN (SELECT json_build_array(");
+            sql.list(", ", &plan.target.primary_key, |sql, column| {
+                sql.push("CAST(").column("l", column).push(" AS text)");
+            });
+            sql.push(")::text FROM pgrst_source AS l LIMIT 1) END AS location");
+        } else {
+            sql.push("null::text AS location");
+        }
+    };
+    answer.finish(("null::bigint", written), format, extras, from)
 }
 
 /// A function call.
-pub(crate) fn call_statement(plan: &CallPlan, format: &BodyFormat, count: bool) -> Statement {
-    let mut sql = Sql::new();
-    sql.push("WITH pgrst_source AS (");
-    call::write(&mut sql, plan);
-    sql.push(")");
+pub(crate) fn call_statement(
+    plan: &CallPlan,
+    format: &BodyFormat,
+    count: bool,
+    cap: Option<u64>,
+) -> Statement {
+    let mut answer = Answer::begin(cap, |sql| call::write(sql, plan));
     if let Some(node) = &plan.read {
-        sql.push(", pgrst_rows AS (");
-        read::select(&mut sql, node);
-        sql.push(")");
-    }
-    sql.push(" SELECT ");
-    match (&plan.read, count) {
-        (_, false) => sql.push("null::bigint"),
-        (None, true) => sql.push("(SELECT count(*) FROM pgrst_source)"),
-        (Some(node), true) => {
-            sql.push("(SELECT count(*) FROM (");
-            read::count_rows(&mut sql, node, None);
-            sql.push(") pgrst_count)")
+        answer.part(ROWS, |sql| read::select(sql, node));
+        if count {
+            answer.part("pgrst_source_count", |sql| {
+                read::count_rows(sql, node, None);
+            });
         }
+    }
+    let total = match (&plan.read, count) {
+        (_, false) => "null::bigint",
+        (None, true) => "(SELECT count(*) FROM pgrst_source)",
+        (Some(_), true) => "(SELECT count(*) FROM pgrst_source_count)",
     };
-    sql.push(" AS total, count(*) AS page_total, ");
-    body(&mut sql, format);
-    sql.push(HEAD)
-        .push(", null::text AS inserted, null::text AS location FROM (SELECT * FROM ");
-    sql.push(if plan.read.is_some() {
-        "pgrst_rows"
+    let from = if plan.read.is_some() {
+        ROWS
     } else {
         "pgrst_source"
-    });
-    sql.push(") _postgrest_t");
-    sql.into()
+    };
+    answer.finish((total, "count(*)"), format, no_extras, from)
 }
 
 /// The planner's estimate of how many rows there are in all.

@@ -10,6 +10,8 @@
 mod embedding;
 mod errors;
 mod functions;
+mod media;
+mod options;
 mod pagination;
 mod read;
 mod schema_cache;

@@ -1,0 +1,207 @@
+//! The engine: takes a request through parse, plan, statement, transaction and answer.
+//!
+//! `upkeep` keeps the schema cache current, `settings` says what a transaction is told.
+
+mod settings;
+mod upkeep;
+
+use std::sync::Arc;
+
+use http::Method;
+use tokio_postgres::Config;
+
+use crate::answer::{Response, of_options};
+use crate::error::RestError;
+use crate::executor::tls::Tls;
+use crate::executor::{Answered, Connections, Job, Lease, open_pool};
+use crate::operation::Operation;
+use crate::plan::{self, Parsed, Planner};
+use crate::request::preferences::TransactionEnd;
+use crate::request::profile::negotiate;
+use crate::request::{Request, Session, Target};
+use crate::schema::{Schema, SchemaStore};
+use crate::settings::EngineSettings;
+use settings::Asked;
+
+/// Codes of answers that a newer schema cache might turn into successes.
+const MAYBE_STALE: [&str; 6] = [
+    "42P01", "42703", "42704", "PGRST200", "PGRST202", "PGRST204",
+];
+
+/// The engine cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot build the connection pool: {0}")]
+pub struct BuildError(#[from] deadpool::managed::BuildError);
+
+/// The records engine of one database.
+///
+/// It opens connections when they are needed. [`Engine::run`] keeps the schema cache current;
+/// without it the cache is loaded by the first request and reloaded only when a request names
+/// something unknown or [`Engine::reload_schema`] is called.
+pub struct Engine {
+    settings: EngineSettings,
+    config: Config,
+    tls: Tls,
+    pool: Connections,
+    schema: SchemaStore,
+}
+
+impl Engine {
+    /// An engine for the database and login role of `config`.
+    pub fn new(settings: EngineSettings, config: Config, tls: Tls) -> Result<Self, BuildError> {
+        Ok(Self {
+            pool: open_pool(&settings, config.clone(), tls.clone())?,
+            schema: SchemaStore::default(),
+            settings,
+            config,
+            tls,
+        })
+    }
+
+    /// The settings that the engine was built with.
+    pub const fn settings(&self) -> &EngineSettings {
+        &self.settings
+    }
+
+    /// The current schema cache; `None` until it was loaded for the first time.
+    pub fn schema(&self) -> Option<Arc<Schema>> {
+        self.schema.current()
+    }
+
+    /// Answers a request. Every failure is an answer too.
+    pub async fn handle(&self, request: Request, session: &Session) -> Response {
+        // Kept off the caller's stack: with all stages in it, the future is large.
+        let outcome = Box::pin(self.answer(&request, session)).await;
+        let mut response = outcome.unwrap_or_else(Response::from);
+        if request.method == Method::HEAD {
+            response.body.clear();
+        }
+        response
+    }
+
+    async fn answer(&self, request: &Request, session: &Session) -> Result<Response, RestError> {
+        if request.method == Method::OPTIONS {
+            let profile = negotiate(&request.method, &request.headers, &self.settings.schemas)?;
+            let schema = self.loaded_schema().await?;
+            return of_options(&request.target, &profile.schema, &schema);
+        }
+        let mut parsed = plan::parse(request, &self.settings)?;
+        let schema = self.loaded_schema().await?;
+        let (operation, schema) = match self.plan(&parsed, &schema) {
+            Err(error) if MAYBE_STALE.contains(&error.code()) => {
+                match self.newer_schema(&parsed, &schema).await? {
+                    Some(fresh) => (self.plan(&parsed, &fresh)?, fresh),
+                    None => return Err(error),
+                }
+            }
+            planned => (planned?, schema),
+        };
+        self.check_timezone(&mut parsed).await?;
+        let work = async {
+            let execution = || self.execute(request, session, &parsed, &operation, &schema);
+            match execution().await {
+                // The connection may have died in the pool. Reading twice does no harm.
+                Err(error) if error.is_lost_connection() && operation.read_only() => {
+                    execution().await
+                }
+                answered => answered,
+            }
+        };
+        let answered = tokio::time::timeout(self.settings.request_timeout, work)
+            .await
+            .unwrap_or_else(|_| Err(RestError::pool_timeout()))?;
+        let honours = self.settings.transaction_ending.allows_override();
+        operation.answer(&parsed, &request.path(), &answered, honours)
+    }
+
+    fn plan(&self, parsed: &Parsed, schema: &Schema) -> Result<Operation, RestError> {
+        let planner = Planner {
+            schema,
+            settings: &self.settings,
+            profile: &parsed.profile.schema,
+        };
+        match (&parsed.target, &parsed.method) {
+            (Target::Root, _) => Err(RestError::no_description()),
+            (Target::Relation(name), &Method::GET | &Method::HEAD) => {
+                Operation::read(&planner, parsed, name)
+            }
+            (Target::Relation(name), _) => Operation::write(&planner, parsed, name),
+            (Target::Function(name), _) => Operation::call(&planner, parsed, name),
+        }
+    }
+
+    /// A timezone that PostgreSQL does not know is ignored, or refused under strict handling.
+    async fn check_timezone(&self, parsed: &mut Parsed) -> Result<(), RestError> {
+        let Some(zone) = parsed.preferences.timezone.clone() else {
+            return Ok(());
+        };
+        let zones = self.schema.timezones(&self.pool, &self.settings).await?;
+        if zones.contains(&zone) {
+            return Ok(());
+        }
+        parsed.preferences.refuse_timezone()
+    }
+
+    async fn execute(
+        &self,
+        request: &Request,
+        session: &Session,
+        parsed: &Parsed,
+        operation: &Operation,
+        schema: &Schema,
+    ) -> Result<Answered, RestError> {
+        let of_role = schema.role_settings(&session.role);
+        let asked = Asked {
+            request,
+            session,
+            parsed,
+            operation,
+            of_role,
+        };
+        let settings = asked.settings(&self.settings);
+        let ending = self.settings.transaction_ending;
+        let wish = parsed
+            .preferences
+            .transaction
+            .filter(|_| ending.allows_override());
+        let commit = match wish {
+            Some(TransactionEnd::Commit) => true,
+            Some(TransactionEnd::Rollback) => false,
+            None => ending.commits_by_default(),
+        };
+        let check = |answered: &Answered| operation.check(parsed, answered);
+        let pre_request = self
+            .settings
+            .pre_request
+            .as_ref()
+            .map(|name| format!("SELECT {name}()"));
+        let statement = operation.statement(parsed, &self.settings);
+        let explain = operation.explain(parsed, &self.settings);
+        let job = Job {
+            read_only: operation.read_only(),
+            isolation: asked.isolation(),
+            role: &session.role,
+            settings: &settings,
+            pre_request: pre_request.as_deref(),
+            explain: explain.as_ref(),
+            statement: &statement,
+            answers_plan: operation.answers_plan(),
+            commit,
+            check: operation.needs_check(parsed).then_some(&check),
+            schema_version: schema.version,
+            authenticated: session.authenticated,
+        };
+        let mut lease = Lease::take(&self.pool, self.settings.pool_queue).await?;
+        let mut answered = job.run(&mut lease).await?;
+        Operation::apply_estimate(parsed, &self.settings, &mut answered);
+        Ok(answered)
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! Keeping the schema cache current: on notification, after a new connection, and when a request
+//! names something that the cache does not know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::Engine;
+use crate::error::RestError;
+use crate::executor::{Lease, Notice, listen};
+use crate::plan::Parsed;
+use crate::request::Target;
+use crate::schema::Schema;
+
+/// Notices that may wait for the reload loop.
+const NOTICES: usize = 16;
+
+/// Pauses between attempts to load a cache that should have been reloaded.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Loads the schema cache anew. Requests go on with the old one meanwhile.
+    pub async fn reload_schema(&self) -> Result<Arc<Schema>, RestError> {
+        self.schema.reload(&self.pool, &self.settings).await
+    }
+
+    /// The schema cache, loaded now if it never was.
+    pub async fn loaded_schema(&self) -> Result<Arc<Schema>, RestError> {
+        match self.schema.current() {
+            Some(schema) => Ok(schema),
+            None => self.reload_schema().await,
+        }
+    }
+
+    /// Keeps the schema cache current until `shutdown`: listens on the notification channel for
+    /// `reload schema` and reloads after every new connection, since anything may have been missed
+    /// before it.
+    pub async fn run(&self, shutdown: CancellationToken) {
+        let (sender, mut notices) = mpsc::channel(NOTICES);
+        let listener = listen(
+            self.config.clone(),
+            self.tls.clone(),
+            self.settings.notification_channel.clone(),
+            sender,
+            shutdown.clone(),
+        );
+        let reloader = async {
+            while let Some(notice) = notices.recv().await {
+                let wanted = match notice {
+                    Notice::Connected => true,
+                    Notice::Payload(payload) => payload.is_empty() || payload == "reload schema",
+                };
+                if wanted {
+                    Box::pin(self.reload_until_done(&shutdown)).await;
+                }
+            }
+        };
+        tokio::join!(Box::pin(listener), reloader);
+    }
+
+    async fn reload_until_done(&self, shutdown: &CancellationToken) {
+        let mut pause = FIRST_PAUSE;
+        while self.reload_schema().await.is_err() {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A newer schema cache for a request that names something unknown, if there can be one.
+    ///
+    /// Names that exist nowhere cost one small query, not a reload. Other doubts (columns,
+    /// relationships, types) reload, but never so often that reloading is all that happens.
+    pub(super) async fn newer_schema(
+        &self,
+        parsed: &Parsed,
+        schema: &Schema,
+    ) -> Result<Option<Arc<Schema>>, RestError> {
+        let profile = &parsed.profile.schema;
+        let (known, probe, name) = match &parsed.target {
+            Target::Root => return Ok(None),
+            Target::Relation(name) => (
+                schema.relation(profile, name).is_some(),
+                RELATION_EXISTS,
+                name,
+            ),
+            Target::Function(name) => (
+                !schema.functions(profile, name).is_empty(),
+                FUNCTION_EXISTS,
+                name,
+            ),
+        };
+        if known {
+            let may = self.schema.wait_for_turn().await;
+            return if may {
+                self.reload_schema().await.map(Some)
+            } else {
+                Ok(None)
+            };
+        }
+        let mut lease = Lease::take(&self.pool, self.settings.pool_queue).await?;
+        let client = &lease.work()?.client;
+        let text = tokio_postgres::types::Type::TEXT;
+        let row = client
+            .query_typed_one(probe, &[(profile, text.clone()), (name, text)])
+            .await;
+        let exists = row.and_then(|row| row.try_get::<_, bool>(0));
+        lease.rest();
+        drop(lease);
+        match exists {
+            Ok(true) => self.reload_schema().await.map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(crate::error::from_postgres(&error, true)),
+        }
+    }
+}
+
+const RELATION_EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_class c \
+    JOIN pg_namespace n ON n.oid = c.relnamespace \
+    WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'v', 'm', 'f', 'p'))";
+
+const FUNCTION_EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_proc p \
+    JOIN pg_namespace n ON n.oid = p.pronamespace \
+    WHERE n.nspname = $1 AND p.proname = $2 AND p.prokind = 'f')";
