@@ -55,7 +55,8 @@ as $$
 $$;
 
 -- Hands the list to PostgREST, which reads it from its login role's settings. The native engine
--- calls `system.exposed_schemas()` itself.
+-- calls `system.exposed_schemas()` itself. PostgREST splits the text at commas and trims the
+-- pieces, so a schema named `x, auth` would expose another one: only plain names are listed.
 create function system.sync_postgrest_exposed_schemas() returns void
     language plpgsql
     security definer
@@ -69,7 +70,11 @@ begin
             'alter role %I in database %I set pgrst.db_schemas = %L',
             v_login,
             current_database(),
-            array_to_string(system.exposed_schemas(), ', ')
+            (
+                select string_agg(name, ', ' order by position)
+                from unnest(system.exposed_schemas()) with ordinality as exposed (name, position)
+                where name ~ '^[A-Za-z0-9_$-]+$'
+            )
         );
     end if;
     perform pg_notify('pgrst', 'reload config');

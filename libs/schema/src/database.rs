@@ -45,6 +45,31 @@ async fn create(connection: &mut PgConnection, name: &str) -> Result<bool, Schem
     Ok(true)
 }
 
+/// Takes CONNECT on all other databases of the server from PUBLIC, and returns their names. For
+/// servers that nobody but Ingot uses: without it a project's logins reach `postgres`, where they
+/// find nothing but the names of roles and databases.
+///
+/// # Errors
+/// The owner of the connection does not own one of the databases.
+pub async fn close_other_databases(owner: &mut PgConnection) -> Result<Vec<String>, SchemaError> {
+    let open: Vec<String> = query_scalar(
+        "select datname::text from pg_catalog.pg_database
+        where datallowconn and datname <> current_database()
+            and (datacl is null or exists (
+                select from pg_catalog.aclexplode(datacl)
+                where grantee = 0 and privilege_type = 'CONNECT'
+            ))",
+    )
+    .fetch_all(&mut *owner)
+    .await?;
+    for name in &open {
+        let quoted = quote_identifier(name);
+        let close = format!("revoke connect on database {quoted} from public");
+        query(AssertSqlSafe(close)).execute(&mut *owner).await?;
+    }
+    Ok(open)
+}
+
 /// `duplicate_database`, `duplicate_object`, or the race for the same name that ends on the
 /// catalogue's unique index.
 pub(crate) fn is_duplicate(error: &sqlx::Error) -> bool {

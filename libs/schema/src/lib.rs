@@ -18,7 +18,7 @@ mod readiness;
 mod runner;
 mod step;
 
-pub use database::create_database_if_missing;
+pub use database::{close_other_databases, create_database_if_missing};
 pub use error::SchemaError;
 pub use ledger::{AppliedStep, Status, status, verify};
 pub use lock::{LOCK_WAIT, RunnerLock};

@@ -28,6 +28,9 @@ ingot_config::settings! {
     pub struct MigrationSettings {
         /// Database that always exists on the server; the project's is created from there.
         maintenance_database: String = "INGOT_MAINTENANCE_DB", default "postgres";
+        /// Whether to close all other databases of the server to PUBLIC, so that a project's logins
+        /// reach no other database at all. For servers that nobody but Ingot uses.
+        seal_server: bool = "INGOT_SEAL_SERVER", default "false";
     }
 }
 

@@ -62,10 +62,14 @@ impl Settings {
             settings.share(variable, environment.get(variable).unwrap_or(value));
         }
         settings.base_url = environment.get("API_BASE_URL").map(str::to_owned);
-        settings.migration = vec![(
-            "POSTGRES_PASSWORD".to_owned(),
-            postgres.password().to_owned(),
-        )];
+        settings.migration = vec![
+            (
+                "POSTGRES_PASSWORD".to_owned(),
+                postgres.password().to_owned(),
+            ),
+            // The cluster is ours alone.
+            ("INGOT_SEAL_SERVER".to_owned(), "true".to_owned()),
+        ];
         for variable in ["ACCESS_API_KEY", "ACCESS_ANON_KEY"] {
             settings
                 .migration

@@ -71,6 +71,19 @@ async fn a_new_schema_is_exposed_and_the_platforms_never_are() {
             .unwrap();
         assert_eq!(postgrest, list.replace(',', ", "), "{change}");
     }
+
+    // PostgREST would read these names as the platform's schemas.
+    execute(
+        &mut admin,
+        r#"create schema "x, auth"; create schema " system ""#,
+    )
+    .await
+    .unwrap();
+    let postgrest: String = sqlx::query_scalar(setting)
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(postgrest, "public, store");
 }
 
 #[tokio::test]

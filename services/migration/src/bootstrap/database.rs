@@ -31,6 +31,8 @@ pub(super) struct Owner {
     password: Option<Secret>,
     /// A database that always exists; the project's is created from there.
     maintenance_database: String,
+    /// Whether nobody but Ingot uses the server.
+    seal_server: bool,
     seed: SeedSettings,
 }
 
@@ -40,6 +42,7 @@ impl Owner {
             name: config.owner.owner.clone(),
             password: config.owner.owner_password.clone(),
             maintenance_database: config.migration.maintenance_database.clone(),
+            seal_server: config.migration.seal_server,
             seed: config.seed.clone(),
         }
     }
@@ -50,6 +53,9 @@ impl Owner {
         let mut owner = self.connect_or_create(project).await?;
         let applied = ingot_schema::migrate(&mut owner).await?;
         ingot_schema::prepare_logins(&mut owner, project).await?;
+        if self.seal_server {
+            ingot_schema::close_other_databases(&mut owner).await?;
+        }
         owner.close().await.ok();
         self.seed(project).await?;
         tracing::info!(

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ingot_config::{Environment, Settings};
 use ingot_migration::{BootstrapConfig, Config, run_once, serve};
+use ingot_private_servers::PrivateServers;
 use ingot_project::{LoginRole, ProjectRegistry};
 use ingot_testkit::{TestProject, test_servers};
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
@@ -28,7 +29,7 @@ impl Newcomer {
     async fn run_once(&self) -> anyhow::Result<()> {
         let config = BootstrapConfig::load(&self.environment).unwrap();
         tokio::time::timeout(
-            Duration::from_secs(60),
+            Duration::from_mins(1),
             run_once(config, CancellationToken::new()),
         )
         .await
@@ -116,6 +117,35 @@ async fn the_job_fails_at_once_where_waiting_cannot_help() {
     assert!(run_once(config, CancellationToken::new()).await.is_err());
 }
 
+/// On servers of its own, because it closes every database of them.
+#[tokio::test]
+async fn on_a_sealed_server_a_login_reaches_its_own_database_only() {
+    let servers = PrivateServers::start_throw_away().await.unwrap();
+    let postgres = servers.postgres();
+    let environment = Environment::from_pairs([
+        ("POSTGRES_HOST", "127.0.0.1".to_owned()),
+        ("POSTGRES_PORT", postgres.port().to_string()),
+        ("POSTGRES_USER", postgres.superuser().to_owned()),
+        ("POSTGRES_PASSWORD", postgres.password().to_owned()),
+        ("JWT_SECRET", "0123456789abcdef".repeat(2)),
+        ("INGOT_SEAL_SERVER", "true".to_owned()),
+    ]);
+    let config = BootstrapConfig::load(&environment).unwrap();
+    run_once(config, CancellationToken::new()).await.unwrap();
+
+    let registry = ProjectRegistry::load(&environment).unwrap();
+    let project = registry.find("default").unwrap();
+    for login in LoginRole::ALL {
+        let options = project.connect_options(login);
+        options.connect().await.unwrap();
+        for other in ["postgres", "template1"] {
+            let stray = options.clone().database(other).connect().await;
+            assert!(stray.is_err(), "{login:?} reaches {other}");
+        }
+    }
+    servers.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn the_service_waits_for_a_database_that_is_down() {
     let host = TestProject::create().await.unwrap();
@@ -150,7 +180,7 @@ async fn the_service_waits_for_a_database_that_is_down() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), ready)
+    tokio::time::timeout(Duration::from_mins(1), ready)
         .await
         .unwrap();
 
