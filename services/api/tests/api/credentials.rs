@@ -63,7 +63,7 @@ async fn missing_and_wrong_credentials_have_different_codes() {
     for route in [TOKEN, ADMIN] {
         assert_eq!(refusal(&api, route, &[("authorization", &anon)]).await, bad);
     }
-    let api_key = format!("Bearer {}", api.api_key.expose());
+    let api_key = format!("Bearer {}", api.key.expose());
     assert_eq!(
         refusal(&api, TOKEN, &[("authorization", &api_key)]).await,
         bad
@@ -79,7 +79,7 @@ async fn a_key_in_its_header_wins_over_a_token() {
     assert_eq!(refusal(&api, ADMIN, &wrong).await.0, 401);
     let right = [
         ("authorization", token.as_str()),
-        ("x-api-key", api.api_key.expose()),
+        ("x-api-key", api.key.expose()),
     ];
     assert_eq!(refusal(&api, ADMIN, &right).await.0, 200);
     let alone = [("authorization", token.as_str())];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 pub(crate) struct Api {
     pub(crate) project: TestProject,
     pub(crate) service: TestService,
-    pub(crate) api_key: Secret,
+    pub(crate) key: Secret,
     pub(crate) anon_key: Secret,
 }
 
@@ -75,7 +75,7 @@ impl Api {
         Self {
             project,
             service,
-            api_key: seeded.api_key,
+            key: seeded.api_key,
             anon_key: seeded.anon_key,
         }
     }
@@ -100,8 +100,7 @@ impl Api {
 
     /// A request with the API key.
     pub(crate) fn admin(&self, method: &str, path: &str) -> RequestBuilder {
-        self.request(method, path)
-            .bearer_auth(self.api_key.expose())
+        self.request(method, path).bearer_auth(self.key.expose())
     }
 
     /// Signs up as a native client would; the answer has `user`, `accessToken`, `refreshToken`.

@@ -12,6 +12,7 @@ mod admin;
 mod credentials;
 mod harness;
 mod platform;
+mod sdk;
 mod secrets;
 mod sessions;
 mod users;

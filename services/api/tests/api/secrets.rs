@@ -106,7 +106,7 @@ async fn a_rotated_key_holds_for_its_grace_and_not_longer() {
     let api = Api::start().await;
     let other = api.replica().await;
     let keys = send(api.admin("GET", "/api/metadata/api-key")).await;
-    assert_eq!(keys.text("apiKey"), api.api_key.expose());
+    assert_eq!(keys.text("apiKey"), api.key.expose());
     let rotated = send(api.admin("POST", "/api/secrets/api-key/rotate")).await;
     assert_eq!(rotated.status, 200, "{rotated:?}");
     let fresh = rotated.text("apiKey");
