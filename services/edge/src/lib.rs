@@ -10,6 +10,7 @@ mod access_log;
 mod admission;
 mod answer;
 mod client_address;
+mod client_stream;
 mod cors;
 mod drain;
 mod exchange;

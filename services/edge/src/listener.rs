@@ -22,6 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::client_stream::ClientStream;
 use crate::gateway::Gateway;
 
 /// Pause after a failed accept; most often the process is out of file descriptors.
@@ -96,7 +97,7 @@ impl Connections {
         let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
         let mut stream = Stream::from(stream);
         stream.set_socket_digest(digest);
-        let mut session = ServerSession::new_http1(Box::new(stream));
+        let mut session = ServerSession::new_http1(Box::new(ClientStream::new(stream)));
         session.set_keepalive(Some(0));
         let mut next = self.proxy.process_new_http(session, &self.closing).await;
         while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
