@@ -10,6 +10,7 @@
 
 mod admin;
 mod credentials;
+mod faults;
 mod harness;
 mod platform;
 mod sdk;
