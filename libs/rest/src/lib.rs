@@ -10,6 +10,7 @@ mod answer;
 mod engine;
 mod error;
 mod executor;
+mod openapi;
 mod operation;
 mod plan;
 mod request;
@@ -25,4 +26,4 @@ pub use request::{Request, Session, Target};
 pub use schema::{
     Column, ForeignKey, Function, ObjectName, Parameter, Relation, RelationKind, Schema, Volatility,
 };
-pub use settings::{EngineSettings, TransactionEnding};
+pub use settings::{EngineSettings, OpenApiMode, TransactionEnding};

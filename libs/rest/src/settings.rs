@@ -31,6 +31,18 @@ impl TransactionEnding {
     }
 }
 
+/// What the root of the API shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OpenApiMode {
+    /// What the request's role has privileges for.
+    #[default]
+    FollowPrivileges,
+    /// Everything in the schema.
+    IgnorePrivileges,
+    /// Nothing.
+    Disabled,
+}
+
 /// Settings of an [`crate::Engine`].
 #[derive(Debug, Clone)]
 pub struct EngineSettings {
@@ -47,6 +59,10 @@ pub struct EngineSettings {
     pub aggregates_enabled: bool,
     /// `Accept: application/vnd.pgrst.plan` is answered.
     pub plan_enabled: bool,
+    /// What the root of the API shows.
+    pub openapi_mode: OpenApiMode,
+    /// Address of the API in its description, for example `https://api.example.org/rest`.
+    pub openapi_server_uri: Option<String>,
     /// How transactions end.
     pub transaction_ending: TransactionEnding,
     /// A function to call before the statement of every request, in that transaction.
@@ -78,6 +94,8 @@ impl Default for EngineSettings {
             max_response_bytes: Some(64 << 20),
             aggregates_enabled: false,
             plan_enabled: false,
+            openapi_mode: OpenApiMode::FollowPrivileges,
+            openapi_server_uri: None,
             transaction_ending: TransactionEnding::Commit,
             pre_request: None,
             pool_size: 10,

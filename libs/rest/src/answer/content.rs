@@ -30,6 +30,20 @@ impl Content {
     }
 }
 
+/// For the description of the API.
+pub(crate) fn choose_for_description(
+    planner: &Planner<'_>,
+    parsed: &Parsed,
+) -> Result<Content, RestError> {
+    choose(planner, parsed, |media| match media {
+        MediaType::OpenApi | MediaType::Any => {
+            Some(Content::new(&MediaType::OpenApi, BodyFormat::Empty))
+        }
+        MediaType::Json => Some(Content::new(media, BodyFormat::Empty)),
+        _ => None,
+    })
+}
+
 /// For rows of a relation.
 pub(crate) fn choose_for_relation(
     planner: &Planner<'_>,

@@ -8,7 +8,7 @@ mod slice;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
-pub(crate) use content::{Content, choose_for_call, choose_for_relation};
+pub(crate) use content::{Content, choose_for_call, choose_for_description, choose_for_relation};
 pub(crate) use options::of_options;
 
 use crate::error::RestError;
@@ -235,8 +235,8 @@ pub(crate) fn of_call(
     draft.finish(parsed, answered)
 }
 
-/// The answer with an execution plan.
-pub(crate) fn of_plan(
+/// The answer with a document instead of rows: an execution plan, the description of the API.
+pub(crate) fn of_document(
     parsed: &Parsed,
     content: &Content,
     answered: &Answered,

@@ -114,14 +114,14 @@ impl Engine {
         operation.answer(&parsed, &request.path(), &answered, honours)
     }
 
-    fn plan(&self, parsed: &Parsed, schema: &Schema) -> Result<Operation, RestError> {
+    fn plan(&self, parsed: &Parsed, schema: &Arc<Schema>) -> Result<Operation, RestError> {
         let planner = Planner {
             schema,
             settings: &self.settings,
             profile: &parsed.profile.schema,
         };
         match (&parsed.target, &parsed.method) {
-            (Target::Root, _) => Err(RestError::no_description()),
+            (Target::Root, _) => Operation::describe(&planner, parsed, schema.clone()),
             (Target::Relation(name), &Method::GET | &Method::HEAD) => {
                 Operation::read(&planner, parsed, name)
             }

@@ -1,14 +1,18 @@
 //! What a request does, once it is planned: read, write or call.
 
+use std::sync::Arc;
+
 use crate::answer::{self, Content, Response};
 use crate::error::RestError;
 use crate::executor::Answered;
+use crate::openapi;
 use crate::plan::call::CallPlan;
 use crate::plan::mutate::MutatePlan;
 use crate::plan::read::{ReadNode, Source};
 use crate::plan::{Parsed, Planner, Shape};
 use crate::request::preferences::{Count, Representation};
-use crate::settings::EngineSettings;
+use crate::schema::Schema;
+use crate::settings::{EngineSettings, OpenApiMode};
 use crate::sql::{self, BodyFormat, Statement, Total};
 
 /// A planned request and how its answer looks.
@@ -21,6 +25,13 @@ enum Kind {
     Read(ReadNode),
     Write(MutatePlan),
     Call(CallPlan),
+    Describe(Description),
+}
+
+/// The description of the whole API.
+struct Description {
+    schema: Arc<Schema>,
+    settings: EngineSettings,
 }
 
 impl Operation {
@@ -72,6 +83,27 @@ impl Operation {
         })
     }
 
+    /// The root of the API.
+    pub(crate) fn describe(
+        planner: &Planner<'_>,
+        parsed: &Parsed,
+        schema: Arc<Schema>,
+    ) -> Result<Self, RestError> {
+        if !matches!(parsed.method, http::Method::GET | http::Method::HEAD) {
+            return Err(RestError::unsupported_method(parsed.method.as_str()));
+        }
+        if planner.settings.openapi_mode == OpenApiMode::Disabled {
+            return Err(RestError::no_description());
+        }
+        Ok(Self {
+            kind: Kind::Describe(Description {
+                schema,
+                settings: planner.settings.clone(),
+            }),
+            content: answer::choose_for_description(planner, parsed)?,
+        })
+    }
+
     /// The statement. A HEAD needs no body.
     pub(crate) fn statement(&self, parsed: &Parsed, settings: &EngineSettings) -> Statement {
         let head = parsed.method == http::Method::HEAD;
@@ -86,6 +118,13 @@ impl Operation {
             Kind::Write(plan) => sql::mutate_statement(plan, format, cap),
             Kind::Call(plan) => {
                 sql::call_statement(plan, format, parsed.preferences.count.is_some(), cap)
+            }
+            Kind::Describe(_) => {
+                let follow = settings.openapi_mode == OpenApiMode::FollowPrivileges;
+                Statement::fixed(
+                    openapi::VISIBLE,
+                    [parsed.profile.schema.clone(), follow.to_string()],
+                )
             }
         };
         match &self.content.plan {
@@ -134,7 +173,7 @@ impl Operation {
 
     pub(crate) fn read_only(&self) -> bool {
         match &self.kind {
-            Kind::Read(_) => true,
+            Kind::Read(_) | Kind::Describe(_) => true,
             Kind::Write(_) => false,
             Kind::Call(plan) => plan.read_only,
         }
@@ -144,7 +183,7 @@ impl Operation {
     pub(crate) fn settings(&self) -> &[(String, String)] {
         match &self.kind {
             Kind::Call(plan) => &plan.function.settings,
-            Kind::Read(_) | Kind::Write(_) => &[],
+            Kind::Read(_) | Kind::Write(_) | Kind::Describe(_) => &[],
         }
     }
 
@@ -155,7 +194,7 @@ impl Operation {
         }
         let limited = parsed.preferences.enforced_max_affected().is_some();
         match &self.kind {
-            Kind::Read(_) => false,
+            Kind::Read(_) | Kind::Describe(_) => false,
             Kind::Write(_) => {
                 let shows = parsed.preferences.representation == Some(Representation::Full);
                 limited || parsed.method == http::Method::PUT || (self.content.single && shows)
@@ -189,7 +228,7 @@ impl Operation {
         transaction: bool,
     ) -> Result<Response, RestError> {
         if self.answers_plan() {
-            return answer::of_plan(parsed, &self.content, answered);
+            return answer::of_document(parsed, &self.content, answered);
         }
         match &self.kind {
             Kind::Read(_) => answer::of_read(parsed, &self.content, path, answered, transaction),
@@ -197,7 +236,26 @@ impl Operation {
                 answer::of_write(parsed, plan, &self.content, answered, transaction)
             }
             Kind::Call(plan) => answer::of_call(parsed, plan, &self.content, answered, transaction),
+            Kind::Describe(description) => description.answer(parsed, &self.content, answered),
         }
+    }
+}
+
+impl Description {
+    fn answer(
+        &self,
+        parsed: &Parsed,
+        content: &Content,
+        answered: &Answered,
+    ) -> Result<Response, RestError> {
+        let body = answered.body.as_deref().unwrap_or_default();
+        let visible = serde_json::from_slice(body)
+            .map_err(|_| RestError::internal("privileges could not be read"))?;
+        let profile = &parsed.profile.schema;
+        let document = openapi::document(&self.schema, profile, &visible, &self.settings);
+        let mut answered = answered.clone();
+        answered.body = Some(document.to_string().into());
+        answer::of_document(parsed, content, &answered)
     }
 }
 

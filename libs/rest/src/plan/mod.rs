@@ -176,7 +176,7 @@ impl Planner<'_> {
             name: field.name.clone(),
             path: field.path.clone(),
             convert: !field.path.is_empty() && !found.is_json,
-            from_text: representation.and_then(|column| column.representation.from_text.clone()),
+            from_text: representation.and_then(|column| column.function(|r| &r.from_text)),
         })
     }
 

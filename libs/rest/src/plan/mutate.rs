@@ -258,9 +258,9 @@ fn values(parsed: &Parsed, target: &Relation) -> Result<Values, RestError> {
             let column = column.ok_or_else(|| RestError::no_column(&target.name.name, key))?;
             Ok(Target {
                 name: column.name.clone(),
-                full_type: column.full_type.clone(),
-                default: column.default.clone(),
-                from_json: column.representation.from_json.clone(),
+                full_type: column.full_type.to_string(),
+                default: column.default.as_deref().map(str::to_owned),
+                from_json: column.function(|r| &r.from_json),
             })
         })
         .collect::<Result<Vec<_>, RestError>>()?;

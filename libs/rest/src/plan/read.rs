@@ -221,7 +221,7 @@ impl Planner<'_> {
             aggregate_cast,
             to_json: found
                 .filter(|_| plain)
-                .and_then(|c| c.representation.to_json.clone()),
+                .and_then(|column| column.function(|r| &r.to_json)),
             label,
             field,
         })
@@ -292,7 +292,7 @@ fn expanded(shape: &Shape, selected: Selected) -> Vec<Selected> {
     let Shape::Relation(relation) = shape else {
         return vec![selected];
     };
-    let shown = |column: &Column| column.representation.to_json.is_some();
+    let shown = |column: &Column| column.function(|r| &r.to_json).is_some();
     if selected != Selected::Star || !relation.columns.iter().any(shown) {
         return vec![selected];
     }
@@ -306,7 +306,7 @@ fn expanded(shape: &Shape, selected: Selected) -> Vec<Selected> {
         cast: None,
         aggregate: None,
         aggregate_cast: None,
-        to_json: column.representation.to_json.clone(),
+        to_json: column.function(|r| &r.to_json),
         label: Some(column.name.clone()),
     });
     columns.collect()

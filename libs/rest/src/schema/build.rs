@@ -1,6 +1,6 @@
 //! From the rows of the catalogue to a [`Schema`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::model::{
@@ -97,7 +97,7 @@ fn relation(row: RelationRow) -> Relation {
 /// Casts as source, target, schema and name of the function, by the name of the domain.
 pub(super) fn representations(
     casts: &[(String, String, String, String)],
-) -> HashMap<String, Representation> {
+) -> HashMap<String, Arc<Representation>> {
     let mut found: HashMap<String, Representation> = HashMap::new();
     for (source, target, schema, name) in casts {
         let function = Some(ObjectName::new(schema, name));
@@ -108,19 +108,41 @@ pub(super) fn representations(
         }
     }
     found
+        .into_iter()
+        .map(|(domain, representation)| (domain, Arc::new(representation)))
+        .collect()
+}
+
+/// Texts that come many times, kept once.
+#[derive(Default)]
+pub(super) struct Words(HashSet<Arc<str>>);
+
+impl Words {
+    fn shared(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let word: Arc<str> = text.into();
+        self.0.insert(word.clone());
+        word
+    }
 }
 
 /// A column with the oid of its relation.
-pub(super) fn column(row: ColumnRow, casts: &HashMap<String, Representation>) -> (u32, Column) {
+pub(super) fn column(
+    row: ColumnRow,
+    casts: &HashMap<String, Arc<Representation>>,
+    words: &mut Words,
+) -> (u32, Column) {
     let column = Column {
-        representation: casts.get(&row.data_type).cloned().unwrap_or_default(),
-        base_type: row.base_type.unwrap_or_else(|| row.data_type.clone()),
+        representation: casts.get(&row.data_type).cloned(),
+        base_type: words.shared(row.base_type.as_ref().unwrap_or(&row.data_type)),
         name: row.name,
         position: row.position,
-        data_type: row.data_type,
-        full_type: row.full_type,
+        data_type: words.shared(&row.data_type),
+        full_type: words.shared(&row.full_type),
         nullable: row.nullable,
-        default: row.default,
+        default: row.default.map(|text| words.shared(&text)),
         comment: row.comment,
         enum_labels: row.enum_labels.unwrap_or_default(),
         generated: row.generated,
@@ -229,6 +251,7 @@ fn function(row: &FunctionRow, names: &HashMap<u32, ObjectName>) -> Function {
         comment: row.comment.clone(),
         parameters,
         returns,
+        oid: row.oid,
         media: row.media.clone(),
         return_type: row.return_type.clone(),
         returns_set: row.returns_set,

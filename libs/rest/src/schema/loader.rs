@@ -7,7 +7,7 @@ use futures::try_join;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
-use super::build::{build, column, representations};
+use super::build::{Words, build, column, representations};
 use super::model::{ObjectName, Schema};
 use super::rows::{self, ColumnRow, ConstraintRow, FunctionRow, RelationRow};
 use crate::settings::EngineSettings;
@@ -90,9 +90,10 @@ pub(super) async fn load(client: &Client, settings: &EngineSettings) -> Result<S
             row.try_get(3)?,
         ))
     })?);
+    let mut words = Words::default();
     let columns = column_rows
         .into_iter()
-        .map(|row| column(row, &casts))
+        .map(|row| column(row, &casts, &mut words))
         .collect();
     let mut schema = build(
         relation_rows,

@@ -71,7 +71,8 @@ pub struct Relation {
     /// Functions that take a row of this relation and return one value: computed columns.
     pub computed: BTreeMap<String, ObjectName>,
     pub(crate) oid: u32,
-    positions: HashMap<String, usize>,
+    /// Places of the columns in the order of their names.
+    by_name: Vec<usize>,
 }
 
 impl Relation {
@@ -89,19 +90,27 @@ impl Relation {
             unique_keys: Vec::new(),
             computed: BTreeMap::new(),
             oid,
-            positions: HashMap::new(),
+            by_name: Vec::new(),
         }
     }
 
     pub(crate) fn push_column(&mut self, column: Column) {
-        self.positions
-            .insert(column.name.clone(), self.columns.len());
+        let place = self.search(&column.name).unwrap_or_else(|place| place);
+        self.by_name.insert(place, self.columns.len());
         self.columns.push(column);
     }
 
     /// A column by name.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.get(*self.positions.get(name)?)
+        let place = self.search(name).ok()?;
+        self.columns.get(*self.by_name.get(place)?)
+    }
+
+    fn search(&self, name: &str) -> Result<usize, usize> {
+        self.by_name.binary_search_by(|place| {
+            let column = self.columns.get(*place).map(|column| column.name.as_str());
+            column.cmp(&Some(name))
+        })
     }
 }
 
@@ -113,22 +122,32 @@ pub struct Column {
     /// Position in the catalogue (`attnum`).
     pub position: i16,
     /// Type as PostgreSQL writes it, without length: `integer`, `character varying`, `app.mood`.
-    pub data_type: String,
+    pub data_type: Arc<str>,
     /// Type with its length or precision: `character varying(20)`.
-    pub full_type: String,
+    pub full_type: Arc<str>,
     /// For domains the type below, else the same as `data_type`.
-    pub base_type: String,
+    pub base_type: Arc<str>,
     /// May be null.
     pub nullable: bool,
     /// Expression of the default, if there is one.
-    pub default: Option<String>,
+    pub default: Option<Arc<str>>,
     /// `COMMENT ON`.
     pub comment: Option<String>,
     /// Labels, if the type is an enumeration.
     pub enum_labels: Vec<String>,
     /// GENERATED ALWAYS, stored or as identity.
     pub generated: bool,
-    pub(crate) representation: Representation,
+    pub(crate) representation: Option<Arc<Representation>>,
+}
+
+impl Column {
+    /// The representation's function for one direction.
+    pub(crate) fn function(
+        &self,
+        direction: impl Fn(&Representation) -> &Option<ObjectName>,
+    ) -> Option<ObjectName> {
+        direction(self.representation.as_ref()?).clone()
+    }
 }
 
 /// Functions behind casts of a domain, by which its values are shown and read.
@@ -142,7 +161,7 @@ pub(crate) struct Representation {
 impl Column {
     /// The value is JSON already, so that a path can go into it.
     pub fn is_json(&self) -> bool {
-        matches!(self.base_type.as_str(), "json" | "jsonb")
+        matches!(&*self.base_type, "json" | "jsonb")
     }
 }
 
@@ -213,6 +232,7 @@ pub struct Function {
     pub out_columns: Vec<(String, String)>,
     /// Volatility.
     pub volatility: Volatility,
+    pub(crate) oid: u32,
     /// Media type of the result: the returned type is a domain of that name.
     pub(crate) media: Option<String>,
     /// `SET name = value` clauses that the transaction takes over.

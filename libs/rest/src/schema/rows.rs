@@ -29,13 +29,15 @@ pub(super) const COLUMNS: &str = concat!(
                pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)) \
           WHEN d.adbin IS NOT NULL THEN pg_get_expr(d.adbin, d.adrelid) \
           ELSE t.typdefault END, \
-     col_description(a.attrelid, a.attnum), \
+     s.description, \
      CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e \
           WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END, \
      a.attgenerated = 's' OR a.attidentity = 'a' \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
      JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
+     LEFT JOIN pg_description s ON s.objoid = a.attrelid AND s.objsubid = a.attnum \
+          AND s.classoid = 'pg_class'::regclass \
      WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AND ",
     user_schemas!(),
     " ORDER BY a.attrelid, a.attnum",
@@ -65,7 +67,8 @@ pub(super) const FUNCTIONS: &str = concat!(
      coalesce(b.typtype, t.typtype), coalesce(nullif(b.typrelid, 0), t.typrelid), \
      p.prorettype = 'record'::regtype, \
      coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1), \
-     CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END \
+     CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END, \
+     p.oid \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_type t ON t.oid = p.prorettype LEFT JOIN pg_type b ON b.oid = t.typbasetype \
      LEFT JOIN pg_type a ON p.pronargs = 1 AND a.oid = p.proargtypes[0] AND a.typrelid <> 0 \
@@ -227,6 +230,7 @@ pub(super) struct FunctionRow {
     pub(super) exposed: bool,
     /// The media type that the returned domain is named after.
     pub(super) media: Option<String>,
+    pub(super) oid: u32,
 }
 
 impl FunctionRow {
@@ -251,6 +255,7 @@ impl FunctionRow {
             one_row: row.try_get(16)?,
             exposed: row.try_get(17)?,
             media: row.try_get(18)?,
+            oid: row.try_get(19)?,
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::model::Representation;
 use super::model::{
     Column, ForeignKey, Function, ObjectName, Parameter, Relation, RelationKind, Returns, Schema,
     Volatility,
@@ -17,15 +16,15 @@ fn relation(name: &str, oid: u32, columns: &[(&str, &str, Option<&str>)]) -> Rel
         relation.push_column(Column {
             name: (*name).to_owned(),
             position: i16::try_from(position + 1).unwrap(),
-            data_type: (*data_type).to_owned(),
-            full_type: (*data_type).to_owned(),
-            base_type: (*data_type).to_owned(),
+            data_type: (*data_type).into(),
+            full_type: (*data_type).into(),
+            base_type: (*data_type).into(),
             nullable: true,
-            default: default.map(str::to_owned),
+            default: default.map(Into::into),
             comment: None,
             enum_labels: Vec::new(),
             generated: false,
-            representation: Representation::default(),
+            representation: None,
         });
     }
     relation.primary_key = vec!["id".to_owned()];
@@ -70,6 +69,7 @@ pub(crate) fn schema() -> Schema {
             parameter("b", "text[]", true),
         ],
         returns: Returns::Row(Some(ObjectName::new("public", "films"))),
+        oid: 0,
         media: None,
         return_type: "films".to_owned(),
         returns_set: true,

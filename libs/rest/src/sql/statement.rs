@@ -17,6 +17,14 @@ pub(crate) struct Statement {
 }
 
 impl Statement {
+    /// A statement of fixed text.
+    pub(crate) fn fixed(text: &str, values: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            text: text.to_owned(),
+            parameters: values.into_iter().map(Parameter::Text).collect(),
+        }
+    }
+
     /// The statement that shows how this one is executed.
     pub(crate) fn explained(mut self, plan: &PlanFormat) -> Self {
         let mut options = vec![if plan.json {

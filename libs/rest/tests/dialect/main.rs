@@ -11,6 +11,7 @@ mod embedding;
 mod errors;
 mod functions;
 mod media;
+mod openapi;
 mod options;
 mod pagination;
 mod read;

@@ -108,7 +108,7 @@ async fn the_cache_tells_column_types() {
     let world = World::new().await;
     let schema = world.engine.loaded_schema().await.unwrap();
     let items = schema.relation("public", "items").unwrap();
-    assert_eq!(items.column("name").unwrap().base_type, "text");
-    assert_eq!(items.column("amount").unwrap().base_type, "integer");
+    assert_eq!(&*items.column("name").unwrap().base_type, "text");
+    assert_eq!(&*items.column("amount").unwrap().base_type, "integer");
     assert!(items.column("nope").is_none());
 }

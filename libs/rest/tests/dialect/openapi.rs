@@ -1,0 +1,94 @@
+//! Reference, chapter "OpenAPI".
+
+use ingot_rest::{EngineSettings, OpenApiMode};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn the_root_describes_what_the_role_sees() {
+    let world = World::new().await;
+    world
+        .project
+        .execute(
+            "comment on schema public is E'Films API\\nAll about films'; \
+         comment on table films is 'Moving pictures'; \
+         comment on column films.title is 'As on the poster'",
+        )
+        .await
+        .unwrap();
+    let answer = world.get("/").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(
+        answer.header("content-type"),
+        "application/openapi+json; charset=utf-8"
+    );
+    let document = answer.json();
+    assert_eq!(document["swagger"], "2.0");
+    assert_eq!(document["info"]["title"], "Films API");
+    assert_eq!(document["info"]["description"], "All about films");
+    let films = &document["definitions"]["films"];
+    assert_eq!(films["description"], "Moving pictures");
+    assert_eq!(films["required"], json!(["id", "title", "tags", "data"]));
+    assert_eq!(
+        films["properties"]["title"],
+        json!({"description":"As on the poster","format":"text","type":"string"})
+    );
+    assert_eq!(
+        films["properties"]["director_id"]["description"],
+        "Note:\nThis is a Foreign Key to `directors.id`.<fk table='directors' column='id'/>"
+    );
+    assert_eq!(
+        films["properties"]["feeling"]["enum"],
+        json!(["sad", "fine", "happy"])
+    );
+    assert_eq!(
+        films["properties"]["tags"]["items"],
+        json!({"type":"string"})
+    );
+    let items = &document["definitions"]["items"]["properties"];
+    assert_eq!(
+        (&items["name"]["default"], &items["amount"]["default"]),
+        (&json!("nameless"), &json!(7))
+    );
+    assert_eq!(
+        items["id"]["description"],
+        "Note:\nThis is a Primary Key.<pk/>"
+    );
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.contains_key("/rpc/add") && paths.contains_key("/french_films"));
+    assert!(!paths.contains_key("/locked"), "no privilege, no path");
+    assert!(
+        paths["/rpc/nothing"].get("get").is_none(),
+        "volatile functions are posted to"
+    );
+    assert_eq!(world.send("HEAD /", &[], "").await.status, 200);
+    assert_eq!(
+        world.send("POST /", &[], "{}").await.fault(),
+        (405, "PGRST117".to_owned())
+    );
+    let refused = world.send("GET /", &["Accept: text/csv"], "").await;
+    assert_eq!(refused.fault(), (406, "PGRST107".to_owned()));
+}
+
+#[tokio::test]
+async fn a_setting_decides_what_is_described() {
+    let with = |openapi_mode| EngineSettings {
+        openapi_mode,
+        openapi_server_uri: Some("https://example.org/api".to_owned()),
+        ..EngineSettings::default()
+    };
+    let world = World::with(with(OpenApiMode::IgnorePrivileges)).await;
+    let document = world.rows("/").await;
+    assert!(document["paths"].get("/locked").is_some());
+    assert_eq!(
+        (
+            &document["host"],
+            &document["basePath"],
+            &document["schemes"]
+        ),
+        (&json!("example.org"), &json!("/api"), &json!(["https"]))
+    );
+    let world = World::with(with(OpenApiMode::Disabled)).await;
+    assert_eq!(world.get("/").await.status, 404);
+}
