@@ -3,6 +3,7 @@
 
 mod clients;
 mod command;
+mod docs;
 mod lint;
 mod test;
 
@@ -24,7 +25,13 @@ enum Chore {
     },
     /// Checks format, lints, and the licences and sources of dependencies
     Lint,
-    /// Everything that a change must pass: lint, then test
+    /// Writes the documentation that comes from the code
+    Docs {
+        /// Write nothing, but fail when something is out of date
+        #[arg(long)]
+        check: bool,
+    },
+    /// Everything that a change must pass: lint, documentation, tests
     Ci,
 }
 
@@ -32,8 +39,10 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Test { filter } => test::run(&filter),
         Chore::Lint => lint::run(),
+        Chore::Docs { check } => docs::run(check),
         Chore::Ci => {
             lint::run()?;
+            docs::run(true)?;
             test::run(&[])
         }
     }

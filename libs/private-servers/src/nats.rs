@@ -4,17 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::account::Account;
-use crate::credentials::{Credentials, write_private};
+use crate::credentials::{Credentials, random_hex, write_private};
 use crate::error::Trying;
+use crate::ports::lasting_port;
 use crate::process::Running;
 use crate::{Error, Keep, folder, free_port, programs};
-
-/// First port tried for a kept server; below the range of outgoing connections.
-const FIRST_PORT: u16 = 14_222;
 
 /// The one user of the server.
 const USER: &str = "ingot";
@@ -22,6 +20,9 @@ const USER: &str = "ingot";
 const START_PATIENCE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 const START_ATTEMPTS: u32 = 3;
+
+/// No greeting is longer.
+const MAX_GREETING_BYTES: u64 = 64 << 10;
 
 /// Soft limit of the server's heap: it collects garbage harder when near.
 const HEAP_LIMIT: &str = "96MiB";
@@ -34,6 +35,8 @@ pub struct Nats {
     account: Account,
     port: u16,
     password: String,
+    /// Tells this server from another that took the port before it.
+    name: String,
     running: Option<Running>,
 }
 
@@ -50,15 +53,16 @@ impl Nats {
             account,
             port: 0,
             password: credentials.nats_password.clone(),
+            name: format!("ingot-{}", random_hex(8)?),
             running: None,
         };
         folder::make(&nats.folder)?;
         account.own(&nats.folder)?;
-        let first = (keep == Keep::Data).then_some(credentials.nats_port.unwrap_or(FIRST_PORT));
+        let wish = (keep == Keep::Data).then(|| credentials.nats_port.unwrap_or_else(lasting_port));
         let mut attempt = 1;
         loop {
             // Between the choice and the start somebody else may take the port: choose again.
-            nats.port = free_port(first).trying("find a port for", Path::new("NATS"))?;
+            nats.port = free_port(wish).trying("find a port for", Path::new("NATS"))?;
             match nats.launch().await {
                 Err(Error::DidNotStart { .. }) if attempt < START_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
@@ -131,8 +135,9 @@ impl Nats {
         command.arg("-c").arg(&config).env("GOMEMLIMIT", HEAP_LIMIT);
         let log = self.folder.with_extension("log");
         let running = Running::spawn("NATS", command, log, on_drop).await?;
-        let port = self.port;
-        running.wait_until(START_PATIENCE, || greets(port)).await?;
+        running
+            .wait_until(START_PATIENCE, || greets(self.port, &self.name))
+            .await?;
         self.running = Some(running);
         Ok(())
     }
@@ -140,24 +145,28 @@ impl Nats {
     fn configuration(&self) -> String {
         format!(
             r#"listen: "127.0.0.1:{port}"
-server_name: "ingot-private"
+server_name: "{name}"
 authorization {{ user: "{USER}", password: "{password}" }}
 jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 2GB }}
 "#,
             port = self.port,
+            name = self.name,
             password = self.password,
             store = self.folder.join("jetstream").display(),
         )
     }
 }
 
-/// Whether a NATS server answers on the port: it greets every connection with `INFO`.
-async fn greets(port: u16) -> bool {
+/// Whether the server of that name answers on the port: NATS greets every connection with `INFO`
+/// and a JSON object about itself.
+async fn greets(port: u16, name: &str) -> bool {
     let greeting = async {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
-        let mut start = [0; 5];
-        stream.read_exact(&mut start).await.ok()?;
-        Some(start == *b"INFO ")
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let mut line = String::new();
+        let mut reader = BufReader::new(stream.take(MAX_GREETING_BYTES));
+        reader.read_line(&mut line).await.ok()?;
+        let about: serde_json::Value = serde_json::from_str(line.strip_prefix("INFO ")?).ok()?;
+        Some(about.get("server_name")? == name)
     };
     matches!(
         tokio::time::timeout(Duration::from_secs(1), greeting).await,

@@ -15,7 +15,21 @@ pub fn free_port(wish: Option<u16>) -> io::Result<u16> {
     let wished = wish.and_then(|first| {
         (first..first.saturating_add(NEIGHBOURS)).find(|port| bind(*port).is_ok())
     });
-    wished.map_or_else(|| bind(0), Ok)
+    wished.map_or_else(any_port, Ok)
+}
+
+/// Somebody else may be given a port between the two steps of [`bind`]: then another one will do.
+fn any_port() -> io::Result<u16> {
+    (1..NEIGHBOURS)
+        .find_map(|_| bind(0).ok())
+        .map_or_else(|| bind(0), Ok)
+}
+
+/// A port for a server that wants the same one at its next start. It lies below those that the
+/// system gives to outgoing connections, and is random so that two installations on one machine
+/// do not take turns with theirs.
+pub(crate) fn lasting_port() -> u16 {
+    rand::random_range(20_000..30_000)
 }
 
 /// Binds both the loopback address and, like a server for everybody would, the wildcard one.

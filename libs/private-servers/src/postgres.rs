@@ -8,14 +8,12 @@ use nix::sys::signal::Signal;
 use crate::account::Account;
 use crate::credentials::{Credentials, write_private};
 use crate::error::Trying;
+use crate::ports::lasting_port;
 use crate::process::{Running, log_tail};
 use crate::{Error, Keep, free_port, programs};
 
 /// The cluster's superuser.
 pub(crate) const SUPERUSER: &str = "postgres";
-
-/// First port tried for a kept cluster; below the range of outgoing connections.
-const FIRST_PORT: u16 = 15_432;
 
 const INITDB_PATIENCE: Duration = Duration::from_mins(2);
 /// Crash recovery of a kept cluster may take a while.
@@ -78,11 +76,12 @@ impl Postgres {
         if !postgres.data().exists() {
             postgres.create_cluster().await?;
         }
-        let first = (keep == Keep::Data).then_some(credentials.postgres_port.unwrap_or(FIRST_PORT));
+        let wish =
+            (keep == Keep::Data).then(|| credentials.postgres_port.unwrap_or_else(lasting_port));
         let mut attempt = 1;
         loop {
             // Between the choice and the start somebody else may take the port: choose again.
-            postgres.port = free_port(first).trying("find a port for", Path::new("PostgreSQL"))?;
+            postgres.port = free_port(wish).trying("find a port for", Path::new("PostgreSQL"))?;
             match postgres.launch().await {
                 Err(Error::DidNotStart { .. }) if attempt < START_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a failed step of a test is a failed test"
 )]
@@ -122,6 +123,22 @@ async fn kept_data_survive_with_the_same_addresses() {
     assert_ne!(servers.postgres().port(), port);
     assert_eq!(ask(&servers, "select answer from kept").await, "yes");
     servers.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn many_starts_at_once_get_servers_of_their_own() {
+    let home = passable_tempdir();
+    let folders = ["one", "two", "three"].map(|name| home.path().join(name));
+    let (one, two, three) = tokio::join!(
+        PrivateServers::start_kept(&folders[0]),
+        PrivateServers::start_kept(&folders[1]),
+        PrivateServers::start_kept(&folders[2]),
+    );
+    for servers in [one.unwrap(), two.unwrap(), three.unwrap()] {
+        assert_eq!(ask(&servers, "select 'here'").await, "here");
+        connect_nats(&servers).await.flush().await.unwrap();
+        servers.stop().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,22 @@ use crate::keys::Keys;
 use crate::settings::DATABASE;
 use crate::{Plan, Secrets, Service};
 
+/// Where the private servers are, with names and passwords.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerUrls {
+    postgres: String,
+    nats: String,
+}
+
+impl ServerUrls {
+    pub(crate) fn of(servers: &PrivateServers) -> Self {
+        Self {
+            postgres: servers.postgres().url(DATABASE),
+            nats: servers.nats().url(),
+        }
+    }
+}
+
 /// The variables of `stack.env`, in order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stack(Vec<(String, String)>);
@@ -19,26 +35,26 @@ impl Stack {
     /// Describes what runs.
     pub(crate) fn describe(
         folder: &DataFolder,
-        servers: &PrivateServers,
+        urls: &ServerUrls,
         plan: &Plan,
         secrets: &Secrets,
         keys: &Keys,
     ) -> Self {
-        let urls = plan.edge_urls();
+        let edges = plan.edge_urls();
         let pid_file = |name: &str| folder.pid_file(name).display().to_string();
         let secret = |variable| secrets.get(variable).to_owned();
         let mut stack = Self::default();
-        stack.set("BASE_URL", urls.first().cloned().unwrap_or_default());
+        stack.set("BASE_URL", edges.first().cloned().unwrap_or_default());
         stack.set("API_KEY", keys.api.expose().to_owned());
         stack.set("ANON_KEY", keys.anon.expose().to_owned());
         stack.set("ADMIN_USERNAME", secret("ROOT_ADMIN_USERNAME"));
         stack.set("ADMIN_PASSWORD", secret("ROOT_ADMIN_PASSWORD"));
-        stack.set("DATABASE_URL", servers.postgres().url(DATABASE));
-        stack.set("NATS_URL", servers.nats().url());
+        stack.set("DATABASE_URL", urls.postgres.clone());
+        stack.set("NATS_URL", urls.nats.clone());
         stack.set("INGOT_PIDFILE", pid_file("ingot"));
         stack.set("POSTGRES_PIDFILE", pid_file("postgres"));
         stack.set("NATS_PIDFILE", pid_file("nats"));
-        stack.set("EDGE_URLS", urls.join(","));
+        stack.set("EDGE_URLS", edges.join(","));
         for service in Service::ALL {
             let prefix = service.variable_prefix();
             let (mut pid_files, mut health) = (Vec::new(), Vec::new());

@@ -17,7 +17,7 @@ ingot_config::settings! {
     struct OwnSettings {
         /// Folder with everything that is kept: databases, secrets, logs.
         data_dir: PathBuf = "INGOT_DATA_DIR", default ".ingot";
-        /// Port for clients. Unset, it is 7130, or the next free one.
+        /// Port for clients. Unset, it is 7130 or the next free one; with 0, all ports are any.
         port: Option<u16> = "PORT";
     }
 }
@@ -187,12 +187,12 @@ fn serve(
 /// The settings of all services and of this program.
 fn all_variables() -> Vec<Variable> {
     [
-        OwnSettings::variables(),
         ingot_edge::Config::variables(),
         ingot_api::Config::variables(),
         ingot_migration::Config::variables(),
         ingot_listen_relay::Config::variables(),
         TelemetrySettings::variables(),
+        OwnSettings::variables(),
     ]
     .concat()
 }

@@ -87,14 +87,20 @@ pub struct Plan {
 
 impl Plan {
     /// Chooses free ports of 127.0.0.1: the usual ones where they are free, else others. With
-    /// `edge_port`, the first edge gets that one and no other.
+    /// `edge_port`, the first edge gets that one and no other; if it is 0, all ports are any.
     ///
     /// # Errors
     /// `edge_port` is taken, or no port is free.
     pub fn choose(counts: Counts, edge_port: Option<u16>) -> anyhow::Result<Self> {
-        let mut ports = Ports::default();
+        let mut ports = Ports {
+            promised: BTreeSet::new(),
+            any: edge_port == Some(0),
+        };
         // Before all others, for one of them might take the edge's wish.
-        let first_edge = edge_port.map(|port| ports.exactly(port)).transpose()?;
+        let first_edge = match edge_port {
+            None | Some(0) => None,
+            Some(port) => Some(ports.exactly(port)?),
+        };
         let mut members = Vec::new();
         for service in Service::ALL {
             for number in 1..=counts.of(service) {
@@ -145,9 +151,14 @@ impl Plan {
     }
 }
 
-/// Ports that are promised but not yet listened on.
-#[derive(Debug, Default)]
-struct Ports(BTreeSet<u16>);
+/// Chooses ports.
+#[derive(Debug)]
+struct Ports {
+    /// Those that were given out; nobody listens on them yet.
+    promised: BTreeSet<u16>,
+    /// Leave the choice to the system.
+    any: bool,
+}
 
 impl Ports {
     fn exactly(&mut self, port: u16) -> anyhow::Result<SocketAddr> {
@@ -156,18 +167,18 @@ impl Ports {
             "port {port} is in use: set PORT to another one, or leave it unset and a free one is \
              chosen"
         );
-        self.0.insert(port);
+        self.promised.insert(port);
         Ok(local(port))
     }
 
     fn near(&mut self, wish: u16) -> anyhow::Result<SocketAddr> {
-        let mut candidate = wish;
+        let mut candidate = (!self.any).then_some(wish);
         loop {
-            let free = free_port(Some(candidate)).context("no port is free")?;
-            if self.0.insert(free) {
+            let free = free_port(candidate).context("no port is free")?;
+            if self.promised.insert(free) {
                 return Ok(local(free));
             }
-            candidate = free.checked_add(1).unwrap_or(1024);
+            candidate = candidate.and_then(|_| free.checked_add(1));
         }
     }
 }

@@ -6,7 +6,7 @@ use ingot_config::Environment;
 use ingot_private_servers::PrivateServers;
 use tokio_util::sync::CancellationToken;
 
-use crate::announcement::Stack;
+use crate::announcement::{ServerUrls, Stack};
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
 use crate::keys::Keys;
@@ -139,12 +139,19 @@ impl Installation<'_> {
         Ok(Services::OneProcess(tasks))
     }
 
-    /// Waits for the services, tells the world, and then keeps the private servers alive.
+    /// Tells the world when the services are ready, and keeps the private servers alive.
     async fn run(&self, servers: &mut PrivateServers) -> anyhow::Result<()> {
         let (postgres, nats) = (servers.postgres().port(), servers.nats().port());
         self.progress(&format!(
             "PostgreSQL on port {postgres}, NATS on port {nats}"
         ));
+        // Neither changes when a server starts again.
+        let urls = ServerUrls::of(servers);
+        tokio::try_join!(self.announce(&urls), self.watch(servers))?;
+        Ok(())
+    }
+
+    async fn announce(&self, urls: &ServerUrls) -> anyhow::Result<()> {
         wait_until_ready(self.plan.members(), READY_PATIENCE, |report| {
             self.progress(&match report {
                 Report::Ready(member) => format!("{} on {}", member.name(), member.address),
@@ -152,7 +159,16 @@ impl Installation<'_> {
             });
         })
         .await?;
-        self.announce(servers).await?;
+        let complete = self.environment.clone().with(self.settings.complete());
+        let keys = Keys::read(&complete).await?;
+        let stack = Stack::describe(self.folder, urls, &self.plan, &self.secrets, &keys);
+        let file = self.folder.stack();
+        stack.write(&file)?;
+        result(&stack.text(&file));
+        Ok(())
+    }
+
+    async fn watch(&self, servers: &mut PrivateServers) -> anyhow::Result<()> {
         loop {
             servers.any_ended().await;
             match servers.revive().await {
@@ -164,16 +180,6 @@ impl Installation<'_> {
             }
             note_servers(self.folder, servers)?;
         }
-    }
-
-    async fn announce(&self, servers: &PrivateServers) -> anyhow::Result<()> {
-        let complete = self.environment.clone().with(self.settings.complete());
-        let keys = Keys::read(&complete).await?;
-        let stack = Stack::describe(self.folder, servers, &self.plan, &self.secrets, &keys);
-        let file = self.folder.stack();
-        stack.write(&file)?;
-        result(&stack.text(&file));
-        Ok(())
     }
 
     fn progress(&self, text: &str) {

@@ -33,6 +33,8 @@ impl Installation {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())
+            // Tests run side by side.
+            .env("PORT", "0")
             .current_dir(self.0.path())
             .output()
             .unwrap()

@@ -1,0 +1,45 @@
+//! Documentation that is written from the code.
+
+use anyhow::{Context, ensure};
+
+use crate::command::{program, root};
+
+/// Where the table of all settings is.
+const SETTINGS: &str = "docs/settings.md";
+
+const HEAD: &str = "# Settings
+
+Every setting of every service, from the declarations in the code (`cargo xtask docs` writes this
+page). A service reads environment variables, and below them the `KEY=value` file that
+`INGOT_CONFIG_FILE` names; an empty value counts as unset. A wrong value is refused at the start
+with a message that names it; `ingot-<service> --help` lists the settings of one service.
+
+";
+
+/// Writes the pages, or with `check` only says whether they are current.
+pub(crate) fn run(check: bool) -> anyhow::Result<()> {
+    let listed = program(
+        "cargo",
+        &["run", "--quiet", "--locked", "--bin", "ingot", "--"],
+    )
+    .args(["settings", "--markdown"])
+    .output()
+    .context("cannot run cargo")?;
+    ensure!(
+        listed.status.success(),
+        "`ingot settings` failed: {}",
+        String::from_utf8_lossy(&listed.stderr)
+    );
+    let page = format!("{HEAD}{}", String::from_utf8(listed.stdout)?);
+    let file = root().join(SETTINGS);
+    if check {
+        let current = std::fs::read_to_string(&file).unwrap_or_default();
+        ensure!(
+            current == page,
+            "{SETTINGS} is not what the code declares: run `cargo xtask docs`"
+        );
+        return Ok(());
+    }
+    std::fs::create_dir_all(root().join("docs"))?;
+    std::fs::write(&file, page).with_context(|| format!("cannot write {}", file.display()))
+}
