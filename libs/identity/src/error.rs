@@ -17,6 +17,10 @@ pub enum AuthError {
     /// A token with a bad form, signature, time or claim. Clients refresh on this one only.
     #[error("the access token is invalid or expired")]
     InvalidToken,
+    /// A good token that says of nobody that it is theirs. HTTP callers are told the same as for a
+    /// bad one; Socket.IO has a text of its own for it (contract, realtime §2).
+    #[error("the access token has no subject")]
+    MissingSubject,
     /// A wrong anon key.
     #[error("the anon key is not valid")]
     InvalidAnonKey,
@@ -44,7 +48,7 @@ impl From<AuthError> for ApiError {
                     .with_hint(TOKEN_HINT)
             }
             // No hint: clients handle this code by refreshing.
-            AuthError::InvalidToken => unauthorized(
+            AuthError::InvalidToken | AuthError::MissingSubject => unauthorized(
                 Code::AuthUnauthorized,
                 "The access token is invalid or expired",
             ),

@@ -175,10 +175,12 @@ fn identity_of(claims: &ForeignClaims) -> Result<Identity, AuthError> {
         Value::String(role) => Role::from_claim(role),
         _ => None,
     };
-    let (Some(role), Some(subject)) = (role, claims.sub.as_str().filter(|sub| !sub.is_empty()))
-    else {
-        return Err(AuthError::InvalidToken);
-    };
+    let role = role.ok_or(AuthError::InvalidToken)?;
+    let subject = claims
+        .sub
+        .as_str()
+        .filter(|subject| !subject.is_empty())
+        .ok_or(AuthError::MissingSubject)?;
     Ok(Identity {
         role,
         subject: Some(subject.to_owned()),
