@@ -19,5 +19,5 @@ pub use error::{ApiError, Code};
 pub use health::{Check, CheckResult, Health};
 pub use pagination::{Page, Paged};
 pub use parameters::{Path, Query};
-pub use serve::{ListenSettings, ServeError, serve};
+pub use serve::{ListenSettings, ServeError, serve, serve_tuned};
 pub use timestamp::{Timestamp, timestamp};

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::serve::ListenerExt;
 use http::HeaderValue;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -54,6 +54,18 @@ pub async fn serve(
     health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
+    serve_tuned(settings, default_port, router, health, shutdown, |_| {}).await
+}
+
+/// As [`serve`], with `tune` called for every connection that was accepted.
+pub async fn serve_tuned(
+    settings: &ListenSettings,
+    default_port: u16,
+    router: Router,
+    health: Health,
+    shutdown: CancellationToken,
+    tune: impl Fn(&TcpStream) + Send + Sync + 'static,
+) -> Result<(), ServeError> {
     let address = settings
         .listen
         .unwrap_or(SocketAddr::from(([127, 0, 0, 1], default_port)));
@@ -61,11 +73,12 @@ pub async fn serve(
         .await
         .map_err(|source| ServeError::Bind { address, source })?;
     tracing::info!(%address, "listening");
-    let listener = listener.tap_io(|stream| {
+    let listener = listener.tap_io(move |stream| {
         // Small answers must not wait for a delayed acknowledgement.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
         }
+        tune(stream);
     });
     let app = finish(router, &health);
     let (drain_delay, drain_timeout) = (settings.drain_delay.0, settings.drain_timeout.0);
