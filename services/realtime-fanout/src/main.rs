@@ -1,2 +1,7 @@
 //! Process entry of the realtime-fanout service.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingot_telemetry::run("ingot-realtime-fanout", ingot_realtime_fanout::serve)
+}

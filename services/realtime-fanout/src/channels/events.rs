@@ -1,0 +1,222 @@
+//! What clients emit, and what they are answered.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use socketioxide_core::Value;
+
+use super::arguments::{EventData, present};
+use super::is_protocol_event;
+use super::service::{self, Publication, PublishError, SubscribeError};
+use crate::presence::Member;
+use crate::session::{Membership, Violation, ack_frame, event_frame};
+
+/// `{channel}` of subscribe and unsubscribe.
+#[derive(Deserialize)]
+struct ChannelArgument<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    channel: Option<&'a RawValue>,
+}
+
+/// `{channel, event, payload}` of publish.
+#[derive(Deserialize)]
+struct PublishArgument<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    channel: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    event: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    payload: Option<&'a RawValue>,
+}
+
+/// The answer to a subscription; `channel` is echoed as it was sent.
+#[derive(Serialize)]
+struct SubscribeAnswer<'a> {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    presence: Option<Presence>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Failure<'a>>,
+}
+
+#[derive(Serialize)]
+struct Presence {
+    members: Vec<Member>,
+}
+
+#[derive(Serialize)]
+struct Failure<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    channel: Option<&'a RawValue>,
+    code: &'static str,
+    message: &'static str,
+}
+
+/// Handles one event. Unknown ones are ignored; names of the protocol end the session.
+pub(crate) async fn handle(
+    membership: &mut Membership,
+    data: &Value,
+    ack: Option<i64>,
+) -> Result<(), Violation> {
+    let event = EventData::read(data)?;
+    let argument = event.argument.as_deref();
+    match event.name.as_str() {
+        "realtime:subscribe" => subscribe(membership, argument, ack).await,
+        "realtime:unsubscribe" => unsubscribe(membership, argument),
+        "realtime:publish" => publish(membership, argument).await,
+        name if is_protocol_event(name) => return Err(Violation),
+        _ => {}
+    }
+    Ok(())
+}
+
+async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack: Option<i64>) {
+    let argument = argument.and_then(object::<ChannelArgument<'_>>);
+    let channel = argument.as_ref().and_then(|argument| argument.channel);
+    let subscribed = match (&argument, channel.and_then(string)) {
+        (None, _) => Err(SubscribeError::Malformed),
+        // No channel has a name that is no text.
+        (Some(_), None) => Err(SubscribeError::Unauthorized),
+        (Some(_), Some(channel)) => service::subscribe(membership, &channel).await,
+    };
+    let (answer, joined) = match subscribed {
+        Ok(subscription) => {
+            let answer = SubscribeAnswer {
+                ok: true,
+                channel,
+                presence: Some(Presence {
+                    members: subscription.members,
+                }),
+                error: None,
+            };
+            (answer, subscription.joined)
+        }
+        Err(error) => {
+            let (code, message) = subscribe_failure(error);
+            let answer = SubscribeAnswer {
+                ok: false,
+                channel,
+                presence: None,
+                error: Some(Failure {
+                    channel: None,
+                    code,
+                    message,
+                }),
+            };
+            (answer, None)
+        }
+    };
+    if let Some(id) = ack {
+        membership.client.send(ack_frame(id, &json(&answer)));
+    }
+    // After the answer, so that the newcomer knows the members before anybody hears of it.
+    if let Some(joined) = joined {
+        joined.announce(&membership.client);
+    }
+}
+
+fn unsubscribe(membership: &mut Membership, argument: Option<&RawValue>) {
+    let channel = argument
+        .and_then(object::<ChannelArgument<'_>>)
+        .and_then(|argument| argument.channel.and_then(string));
+    if let Some(channel) = channel {
+        service::leave(membership, &channel);
+    }
+}
+
+async fn publish(membership: &mut Membership, argument: Option<&RawValue>) {
+    let argument = argument.and_then(object::<PublishArgument<'_>>);
+    let published = match &argument {
+        None => Err(PublishError::Malformed),
+        Some(argument) => publish_to(membership, argument).await,
+    };
+    if let Err(error) = published {
+        let (code, message) = publish_failure(error);
+        let failure = Failure {
+            channel: argument.and_then(|argument| argument.channel),
+            code,
+            message,
+        };
+        let frame = event_frame("realtime:error", &json(&failure));
+        membership.client.send(frame);
+    }
+}
+
+async fn publish_to(
+    membership: &mut Membership,
+    argument: &PublishArgument<'_>,
+) -> Result<(), PublishError> {
+    let channel = argument.channel.and_then(string);
+    let channel = channel.ok_or(PublishError::NotSubscribed)?;
+    let event = match argument.event {
+        None => None,
+        Some(event) => Some(string(event).ok_or(PublishError::Malformed)?),
+    };
+    let publication = Publication {
+        channel: &channel,
+        event: event.as_deref(),
+        payload: argument.payload.map(RawValue::get),
+    };
+    service::publish(membership, publication).await
+}
+
+/// Codes and texts of the contract, realtime §4.1.
+fn subscribe_failure(error: SubscribeError) -> (&'static str, &'static str) {
+    match error {
+        SubscribeError::Unauthorized => (
+            "REALTIME_UNAUTHORIZED",
+            "Not authorized to subscribe to this channel",
+        ),
+        SubscribeError::Malformed => (
+            "INVALID_INPUT",
+            "Send an object with the name of a channel: { channel: \"…\" }",
+        ),
+        SubscribeError::TooMany => (
+            "INVALID_INPUT",
+            "This socket is subscribed to as many channels as it may be: unsubscribe from one",
+        ),
+        SubscribeError::Internal => ("INTERNAL_ERROR", "Failed to subscribe to channel"),
+    }
+}
+
+/// Codes and texts of the contract, realtime §7.
+fn publish_failure(error: PublishError) -> (&'static str, &'static str) {
+    match error {
+        PublishError::NotSubscribed => (
+            "REALTIME_NOT_SUBSCRIBED",
+            "Must subscribe to channel before publishing messages",
+        ),
+        PublishError::Unauthorized => (
+            "REALTIME_UNAUTHORIZED",
+            "Not authorized to publish to this channel",
+        ),
+        PublishError::Malformed => (
+            "REALTIME_INVALID_EVENT",
+            "Send an object with channel, event and payload, the event's name being a text",
+        ),
+        PublishError::ReservedEvent => (
+            "REALTIME_INVALID_EVENT",
+            "This event name is reserved for the server: choose another one",
+        ),
+        PublishError::Internal => ("INTERNAL_ERROR", "Failed to publish message"),
+    }
+}
+
+/// Reads an object's fields; anything else is none.
+fn object<'a, T: Deserialize<'a>>(argument: &'a RawValue) -> Option<T> {
+    // A sequence would also fill a struct, by position.
+    let is_object = argument.get().starts_with('{');
+    is_object
+        .then(|| serde_json::from_str(argument.get()).ok())
+        .flatten()
+}
+
+fn string(value: &RawValue) -> Option<String> {
+    serde_json::from_str(value.get()).ok()
+}
+
+fn json(value: &impl Serialize) -> String {
+    // Texts, numbers and raw JSON always serialise.
+    serde_json::to_string(value).unwrap_or_default()
+}

@@ -1,0 +1,224 @@
+//! The rules of channels.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingot_identity::{Identity, Role};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::is_server_event;
+use super::store::{self, Message, StoreError};
+use crate::presence::{Member, kind_and_id};
+use crate::rooms::{Meta, Room, with_meta};
+use crate::session::{Client, Membership, event_frame};
+
+/// Longest channel name, in bytes.
+const MAX_CHANNEL_NAME: usize = 4096;
+/// How long a subscription may wait until the room's messages are sure to arrive. Clients wait ten
+/// seconds for the answer.
+const FEED_PATIENCE: Duration = Duration::from_secs(6);
+
+/// Why a subscription was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SubscribeError {
+    /// No channel, no permission, or PostgreSQL could not say.
+    Unauthorized,
+    /// Not the right arguments.
+    Malformed,
+    /// The socket has as many subscriptions as it may.
+    TooMany,
+    /// Allowed, but messages would not arrive.
+    Internal,
+}
+
+/// Why a message was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PublishError {
+    NotSubscribed,
+    Unauthorized,
+    Malformed,
+    ReservedEvent,
+    Internal,
+}
+
+/// A subscription that stands.
+pub(super) struct Subscription {
+    /// Everybody in the channel, the subscriber included.
+    pub(super) members: Vec<Member>,
+    /// A member that others have yet to hear of.
+    pub(super) joined: Option<Joined>,
+}
+
+/// A member whose first socket came.
+pub(super) struct Joined {
+    room: Arc<Room>,
+    channel: String,
+    member: Member,
+}
+
+impl Joined {
+    /// Tells everybody else in the channel.
+    pub(super) fn announce(&self, client: &Client) {
+        announce(
+            "presence:join",
+            &self.room,
+            &self.channel,
+            &self.member,
+            client,
+        );
+    }
+}
+
+/// What a client wants to publish; texts as it sent them.
+pub(super) struct Publication<'a> {
+    pub(super) channel: &'a str,
+    pub(super) event: Option<&'a str>,
+    /// JSON text.
+    pub(super) payload: Option<&'a str>,
+}
+
+/// Subscribes a socket to a literal channel name. Asking again asks for permission again, and
+/// answers with the members of now; a refusal then leaves the standing subscription alone.
+pub(super) async fn subscribe(
+    membership: &mut Membership,
+    channel: &str,
+) -> Result<Subscription, SubscribeError> {
+    if channel.len() > MAX_CHANNEL_NAME {
+        return Err(SubscribeError::Malformed);
+    }
+    let client = Arc::clone(&membership.client);
+    let subscribed = membership.room(channel).is_some();
+    let limit = membership.node.settings.channels_per_socket;
+    if !subscribed && membership.channel_names().len() >= limit {
+        return Err(SubscribeError::TooMany);
+    }
+    let identity = client.identity();
+    if !has_database_role(identity) {
+        return Err(SubscribeError::Unauthorized);
+    }
+    let pools = &membership.node.pools;
+    match store::may_subscribe(pools, &client.project().id, identity, channel).await {
+        Ok(true) => {}
+        Ok(false) => return Err(SubscribeError::Unauthorized),
+        Err(error) => {
+            tracing::debug!(%error, "a subscription cannot be checked");
+            return Err(SubscribeError::Unauthorized);
+        }
+    }
+    let room = membership.enter(channel);
+    if tokio::time::timeout(FEED_PATIENCE, room.fed())
+        .await
+        .is_err()
+    {
+        if !subscribed {
+            membership.exit(channel);
+        }
+        return Err(SubscribeError::Internal);
+    }
+    let (kind, id) = kind_and_id(identity, client.id());
+    let (member, members) = room.roster(|roster| {
+        let member = roster.join(kind, &id, client.id());
+        (member, roster.snapshot())
+    });
+    let joined = member.map(|member| Joined {
+        room,
+        channel: channel.to_owned(),
+        member,
+    });
+    Ok(Subscription { members, joined })
+}
+
+/// Takes a socket out of a channel, and tells the others if its member is gone with it.
+pub(crate) fn leave(membership: &mut Membership, channel: &str) {
+    let Some(room) = membership.exit(channel) else {
+        return;
+    };
+    let client = &membership.client;
+    let (kind, id) = kind_and_id(client.identity(), client.id());
+    if let Some(member) = room.roster(|roster| roster.leave(kind, &id, client.id())) {
+        announce("presence:leave", &room, channel, &member, client);
+    }
+}
+
+/// Stores a message as its sender; it comes back to everybody through the relay.
+pub(super) async fn publish(
+    membership: &mut Membership,
+    publication: Publication<'_>,
+) -> Result<(), PublishError> {
+    let Publication {
+        channel,
+        event,
+        payload,
+    } = publication;
+    if membership.room(channel).is_none() {
+        return Err(PublishError::NotSubscribed);
+    }
+    if event.is_some_and(is_server_event) {
+        return Err(PublishError::ReservedEvent);
+    }
+    // PostgreSQL would refuse the row for what is missing.
+    let (Some(event), Some(payload)) = (event, payload) else {
+        return Err(PublishError::Unauthorized);
+    };
+    let client = Arc::clone(&membership.client);
+    let (identity, project) = (client.identity(), &client.project().id);
+    if !has_database_role(identity) {
+        return Err(PublishError::Unauthorized);
+    }
+    let pools = &membership.node.pools;
+    let channel_id = store::channel(pools, project, channel)
+        .await
+        .map_err(|error| failure(&error))?
+        .ok_or(PublishError::Unauthorized)?;
+    let message = Message {
+        channel_id,
+        channel,
+        event,
+        payload,
+        sender_type: if identity.is_admin() {
+            "system"
+        } else {
+            "user"
+        },
+        sender_id: sender_id(identity),
+    };
+    let span = tracing::info_span!("realtime.publish", otel.kind = "producer", %project);
+    let insert = store::insert(pools, project, identity, &message);
+    tracing::Instrument::instrument(insert, span)
+        .await
+        .map_err(|error| failure(&error))
+}
+
+fn failure(error: &StoreError) -> PublishError {
+    match error {
+        StoreError::Refused(cause) => {
+            tracing::debug!(%cause, "a publication was refused");
+            PublishError::Unauthorized
+        }
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(%cause, "a publication failed");
+            PublishError::Internal
+        }
+    }
+}
+
+/// Roles that a socket may act as. A token with another one connects and is refused everywhere.
+fn has_database_role(identity: &Identity) -> bool {
+    !matches!(identity.role, Role::Other(_))
+}
+
+/// Users sign their messages. The subject of a third party need not be a UUID: such messages go
+/// unsigned.
+fn sender_id(identity: &Identity) -> Option<Uuid> {
+    let subject = identity.subject.as_deref()?;
+    (identity.role == Role::Authenticated)
+        .then(|| subject.parse().ok())
+        .flatten()
+}
+
+fn announce(event: &str, room: &Room, channel: &str, member: &Member, client: &Client) {
+    let body = json!({ "member": member }).to_string();
+    let frame = event_frame(event, &with_meta(&body, &Meta::system(Some(channel))));
+    room.emit(&frame, Some(client.id()));
+}

@@ -1,0 +1,203 @@
+//! What all sockets of this process share, and how it ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dashmap::DashMap;
+use engineioxide::socket::Sid;
+use engineioxide::{DisconnectReason, Str};
+use http::{HeaderName, HeaderValue};
+use ingot_bus::Bus;
+use ingot_http::{Check, Health, header};
+use ingot_identity::Authenticator;
+use ingot_project::{LoginRole, Pools};
+use rand::Rng;
+use rand::distr::Alphanumeric;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::RealtimeSettings;
+use crate::audience::Counts;
+use crate::rooms::{Meta, Rooms, with_meta};
+use crate::session::{EngineSocket, event_frame};
+
+/// Sockets closed at once at a stop, and the pause before the next: their clients come back to
+/// the other nodes, and should not all come at the same moment.
+const CLOSING_BATCH: usize = 200;
+const CLOSING_PAUSE: Duration = Duration::from_millis(20);
+/// Between good-bye and closing: a polling client fetches the one before the other.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How long tasks may take to end after their sockets are closed.
+const LAST_TASKS: Duration = Duration::from_secs(5);
+
+/// Name of a node: 8 random characters of `[A-Za-z0-9]`. Session ids start with it, so that every
+/// edge finds the node without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NodeId(String);
+
+impl NodeId {
+    /// Characters of a node id.
+    pub(crate) const LENGTH: usize = 8;
+
+    fn random() -> Self {
+        Self(random_text(Self::LENGTH))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// Random characters of `[A-Za-z0-9]`.
+pub(crate) fn random_text(length: usize) -> String {
+    rand::rng()
+        .sample_iter(Alphanumeric)
+        .take(length)
+        .map(char::from)
+        .collect()
+}
+
+/// This process as a Socket.IO node.
+pub(crate) struct Node {
+    pub(crate) id: NodeId,
+    pub(crate) bus: Bus,
+    pub(crate) pools: Pools,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) settings: RealtimeSettings,
+    pub(crate) rooms: Rooms,
+    pub(crate) counts: Counts,
+    /// Every Engine.IO session, also before it joined the namespace.
+    pub(crate) sockets: DashMap<Sid, Arc<EngineSocket>>,
+    /// Conversations and feeds; all of them end when the sockets are gone.
+    pub(crate) tasks: TaskTracker,
+    /// Not ready any more.
+    stopping: AtomicBool,
+    /// Takes no new sockets any more.
+    draining: AtomicBool,
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Node {
+    /// A node without sockets, and its task that reports audiences.
+    pub(crate) fn start(
+        bus: Bus,
+        pools: Pools,
+        settings: RealtimeSettings,
+        shutdown: &CancellationToken,
+    ) -> Arc<Self> {
+        let authenticator = Authenticator::new(pools.clone());
+        authenticator.watch(&bus, shutdown);
+        let node = Arc::new(Self {
+            id: NodeId::random(),
+            bus,
+            pools,
+            authenticator,
+            settings,
+            rooms: Rooms::default(),
+            counts: Counts::default(),
+            sockets: DashMap::new(),
+            tasks: TaskTracker::new(),
+            stopping: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        });
+        tracing::info!(node = node.id.as_str(), "this node's name");
+        node
+    }
+
+    /// Whether new sockets should go to another node.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    /// Reports audiences until `shutdown`. Then, after `delay`, refuses new sockets, says good-bye to
+    /// all others, closes their transports (never the namespace: clients would not come back) and
+    /// waits for the tasks.
+    pub(crate) async fn close_on(self: Arc<Self>, shutdown: CancellationToken, delay: Duration) {
+        let reporting = self.counts.report_for_ever(&self.bus);
+        shutdown.run_until_cancelled(reporting).await;
+        self.stopping.store(true, Ordering::Release);
+        tokio::time::sleep(delay).await;
+        self.draining.store(true, Ordering::Release);
+        let sockets: Vec<Arc<EngineSocket>> = self
+            .sockets
+            .iter()
+            .map(|socket| Arc::clone(socket.value()))
+            .collect();
+        let farewell = farewell();
+        for socket in sockets.iter().filter(|socket| socket.data.is_joined()) {
+            socket.emit(farewell.clone()).ok();
+        }
+        if !sockets.is_empty() {
+            tokio::time::sleep(FAREWELL).await;
+        }
+        for batch in sockets.chunks(CLOSING_BATCH) {
+            for socket in batch {
+                socket.close(DisconnectReason::ClosingServer);
+            }
+            tokio::time::sleep(CLOSING_PAUSE).await;
+        }
+        self.tasks.close();
+        if tokio::time::timeout(LAST_TASKS, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                tasks = self.tasks.len(),
+                "conversations still under way at the stop"
+            );
+        }
+        self.counts.report(&self.bus).await;
+    }
+
+    /// Ready while the bus is there and, with a single project, its database has the schema. With
+    /// many, one project's database says nothing about the others.
+    pub(crate) fn health(self: &Arc<Self>) -> anyhow::Result<Health> {
+        let bus = self.bus.clone();
+        let nats: Check = Box::new(move || {
+            let connected = bus.is_connected();
+            Box::pin(async move { connected.then_some(()).ok_or("not connected".to_owned()) })
+        });
+        let node = Arc::clone(self);
+        let stop: Check = Box::new(move || {
+            let stopping = node.stopping.load(Ordering::Acquire);
+            Box::pin(async move { (!stopping).then_some(()).ok_or("the node stops".to_owned()) })
+        });
+        let mut checks = vec![("nats", nats), ("stop", stop)];
+        let mut projects = self.pools.registry().iter();
+        if let (Some(project), None) = (projects.next(), projects.next()) {
+            let pool = self.pools.get(&project.id, LoginRole::Service)?;
+            let database: Check = Box::new(move || {
+                let pool = pool.clone();
+                Box::pin(async move {
+                    let check = ingot_schema::check_current(&pool).await;
+                    check.map_err(|error| error.to_string())
+                })
+            });
+            checks.push(("database", database));
+        }
+        let name = HeaderName::from_static(header::NODE);
+        let id = HeaderValue::from_str(self.id.as_str())?;
+        Ok(Health::new(checks).with_header(name, id))
+    }
+}
+
+/// What every client is told at a stop (contract, realtime §9).
+fn farewell() -> Str {
+    const BODY: &str =
+        r#"{"level":"warning","title":"Server Shutdown","message":"Server is shutting down"}"#;
+    event_frame("notification", &with_meta(BODY, &Meta::system(None)))
+}

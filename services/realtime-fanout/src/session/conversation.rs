@@ -1,0 +1,200 @@
+//! A socket's packets, one after the other: what a client sends is handled in its order.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingot_http::Forwarded;
+use serde_json::{Map, Value as Json};
+use socketioxide_core::Value;
+use socketioxide_core::packet::{Packet, PacketData};
+use tokio::sync::mpsc;
+
+use super::client::Client;
+use super::frame::{connected_frame, refused_frame};
+use super::link::{EngineSocket, disconnect};
+use crate::channels;
+use crate::handshake::{Refusal, authenticate};
+use crate::node::Node;
+use crate::rooms::{Room, RoomName};
+
+/// A session that does not join the namespace within this time is closed (contract, realtime §1).
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// The packet cannot be answered within the protocol: the session ends.
+#[derive(Debug)]
+pub(crate) struct Violation;
+
+/// Handles packets until the session ends, then leaves every room.
+pub(crate) async fn converse(
+    node: Arc<Node>,
+    engine: Arc<EngineSocket>,
+    inbox: mpsc::Receiver<Packet>,
+) {
+    let closed = engine.data.closed().clone();
+    let mut conversation = Conversation {
+        node,
+        engine,
+        membership: None,
+    };
+    // Dropping the handling of a packet half-way is fine: rooms are noted before anything is
+    // waited for, so leaving finds them.
+    closed
+        .run_until_cancelled(Box::pin(conversation.run(inbox)))
+        .await;
+    conversation.leave();
+    conversation.node.sockets.remove(&conversation.engine.id);
+}
+
+struct Conversation {
+    node: Arc<Node>,
+    engine: Arc<EngineSocket>,
+    membership: Option<Membership>,
+}
+
+/// A client in the namespace and the rooms that it is in.
+pub(crate) struct Membership {
+    pub(crate) node: Arc<Node>,
+    pub(crate) client: Arc<Client>,
+    /// Rooms that every socket is in.
+    own: Vec<Arc<Room>>,
+    /// Subscribed channels by their literal names.
+    channels: HashMap<String, Arc<Room>>,
+}
+
+impl Conversation {
+    async fn run(&mut self, mut inbox: mpsc::Receiver<Packet>) {
+        loop {
+            let next = if self.membership.is_some() {
+                inbox.recv().await
+            } else {
+                tokio::time::timeout(CONNECT_TIMEOUT, inbox.recv())
+                    .await
+                    .unwrap_or_default()
+            };
+            let handled = match next {
+                Some(packet) => self.handle(packet).await,
+                None => Err(Violation),
+            };
+            if handled.is_err() {
+                disconnect(&self.engine, "protocol");
+                return;
+            }
+        }
+    }
+
+    async fn handle(&mut self, packet: Packet) -> Result<(), Violation> {
+        if packet.ns.as_str() != "/" {
+            return self.refuse_namespace(&packet);
+        }
+        match (packet.inner, &mut self.membership) {
+            (PacketData::Connect(auth), None) => self.join(auth.as_ref()).await,
+            (PacketData::Disconnect, Some(_)) => {
+                self.leave();
+                Ok(())
+            }
+            (
+                PacketData::Event(data, ack) | PacketData::BinaryEvent(data, ack),
+                Some(membership),
+            ) => channels::handle(membership, &data, ack).await,
+            // Nothing here asks a client for an answer.
+            (PacketData::EventAck(..) | PacketData::BinaryAck(..), Some(_)) => Ok(()),
+            (PacketData::Connect(_) | PacketData::ConnectError(_), Some(_)) | (_, None) => {
+                Err(Violation)
+            }
+        }
+    }
+
+    fn refuse_namespace(&self, packet: &Packet) -> Result<(), Violation> {
+        if !matches!(packet.inner, PacketData::Connect(_)) {
+            return Err(Violation);
+        }
+        let frame = refused_frame(packet.ns.as_str(), "Invalid namespace");
+        self.engine.emit(frame).map_err(|_| Violation)
+    }
+
+    async fn join(&mut self, auth: Option<&Value>) -> Result<(), Violation> {
+        let project = self
+            .engine
+            .req_parts
+            .extensions
+            .get::<Forwarded>()
+            .map(|forwarded| Arc::clone(&forwarded.project))
+            .ok_or(Violation)?;
+        let auth = match auth {
+            Some(Value::Str(text, _)) => serde_json::from_str(text.as_str())
+                .ok()
+                .filter(Json::is_object)
+                .ok_or(Violation)?,
+            _ => Json::Object(Map::new()),
+        };
+        let identity = match authenticate(&self.node.authenticator, &project, &auth).await {
+            Ok(identity) => identity,
+            Err(Refusal::Unavailable) => return Err(Violation),
+            Err(refusal) => {
+                let frame = refused_frame("/", &refusal.to_string());
+                return self.engine.emit(frame).map_err(|_| Violation);
+            }
+        };
+        let user = RoomName::User(identity.actor().to_owned());
+        let role = RoomName::Role(identity.role.as_str().to_owned());
+        let client = Arc::new(Client::new(project, identity, Arc::clone(&self.engine)));
+        client.send(connected_frame(client.id()));
+        let own = [user, role].map(|name| self.node.rooms.enter(&self.node, &client, name));
+        self.engine.data.set_joined(true);
+        metrics::gauge!("realtime_sockets").increment(1.0);
+        self.membership = Some(Membership {
+            node: Arc::clone(&self.node),
+            client,
+            own: own.into(),
+            channels: HashMap::new(),
+        });
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.engine.data.set_joined(false);
+        let Some(mut membership) = self.membership.take() else {
+            return;
+        };
+        metrics::gauge!("realtime_sockets").decrement(1.0);
+        for channel in membership.channel_names() {
+            channels::leave(&mut membership, &channel);
+        }
+        for room in &membership.own {
+            self.node.rooms.leave(&membership.client, room);
+        }
+    }
+}
+
+impl Membership {
+    /// Enters a channel's room and notes it at once, so that leaving never forgets it.
+    pub(crate) fn enter(&mut self, channel: &str) -> Arc<Room> {
+        match self.channels.entry(channel.to_owned()) {
+            Entry::Occupied(entry) => Arc::clone(entry.get()),
+            Entry::Vacant(entry) => {
+                let name = RoomName::Channel(channel.to_owned());
+                let room = self.node.rooms.enter(&self.node, &self.client, name);
+                Arc::clone(entry.insert(room))
+            }
+        }
+    }
+
+    /// Leaves a channel's room; the room is returned if the socket was in it.
+    pub(crate) fn exit(&mut self, channel: &str) -> Option<Arc<Room>> {
+        let room = self.channels.remove(channel)?;
+        self.node.rooms.leave(&self.client, &room);
+        Some(room)
+    }
+
+    /// The room of a subscribed channel.
+    pub(crate) fn room(&self, channel: &str) -> Option<&Arc<Room>> {
+        self.channels.get(channel)
+    }
+
+    /// Subscribed channels.
+    pub(crate) fn channel_names(&self) -> Vec<String> {
+        self.channels.keys().cloned().collect()
+    }
+}

@@ -1,0 +1,14 @@
+//! One socket's conversation, from its CONNECT packet to its end.
+//!
+//! [`link`] is what hangs on the Engine.IO session, [`client`] a socket that joined the namespace,
+//! [`conversation`] handles its packets one after the other, [`frame`] writes packets.
+
+mod client;
+mod conversation;
+mod frame;
+mod link;
+
+pub(crate) use client::{Client, SocketId};
+pub(crate) use conversation::{Membership, Violation, converse};
+pub(crate) use frame::{ack_frame, event_frame};
+pub(crate) use link::{EngineSocket, Link, receive_binary, receive_text};
