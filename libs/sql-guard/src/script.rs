@@ -21,6 +21,8 @@ pub struct Statement {
     pub is_query: bool,
     /// Whether it starts with `INSERT` (common table expressions aside).
     pub is_insert: bool,
+    /// Whether PostgreSQL says how many rows it touched.
+    pub counts_rows: bool,
     /// Whether it may change the schema, so that schema caches must be dropped after it.
     pub changes_schema: bool,
     /// What dashboards should refresh (contract, database §10.3).
@@ -106,6 +108,7 @@ impl Script {
                     text: without_leading_comments(slice).trim_end().to_owned(),
                     is_query: matches!(node, NodeEnum::SelectStmt(_)),
                     is_insert: matches!(node, NodeEnum::InsertStmt(_)),
+                    counts_rows: counts_rows(node),
                     changes_schema: changes_schema(node),
                     change: changes::of(node),
                 })
@@ -113,6 +116,20 @@ impl Script {
             .collect();
         Self { statements }
     }
+}
+
+fn counts_rows(node: &NodeEnum) -> bool {
+    matches!(
+        node,
+        NodeEnum::SelectStmt(_)
+            | NodeEnum::InsertStmt(_)
+            | NodeEnum::UpdateStmt(_)
+            | NodeEnum::DeleteStmt(_)
+            | NodeEnum::MergeStmt(_)
+            | NodeEnum::CreateTableAsStmt(_)
+            | NodeEnum::FetchStmt(_)
+            | NodeEnum::CopyStmt(_)
+    )
 }
 
 /// Everything but the statements that are known to leave the schema alone.
