@@ -7,12 +7,18 @@ use ingot_bus::{Bus, DashboardEvent, Invalidation};
 use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
 use ingot_project::{LoginRole, Pools, ProjectId};
+use ingot_sql_guard::Guard;
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::auth::Auth;
+use crate::dashboard::MAX_STREAMS;
 use crate::platform::PlatformSettings;
+
+/// SQL texts that are parsed at the same time; parsing is short and uses a core fully.
+const PARALLEL_PARSERS: usize = 4;
 
 /// State of the router; clones share everything.
 #[derive(Debug, Clone, FromRef)]
@@ -27,6 +33,12 @@ pub(crate) struct App {
     pub(crate) auth: Arc<Auth>,
     /// What the service says about itself.
     pub(crate) platform: Arc<PlatformSettings>,
+    /// What administrators' SQL may not do.
+    pub(crate) guard: Guard,
+    /// A permit for each dashboard that listens.
+    pub(crate) dashboard_streams: Arc<Semaphore>,
+    /// Ends answers that would go on for ever.
+    pub(crate) shutdown: CancellationToken,
 }
 
 impl App {
@@ -43,6 +55,9 @@ impl App {
             identity,
             auth: Arc::new(Auth::new(config.admin.clone())),
             platform: Arc::new(config.platform.clone()),
+            guard: Guard::new(PARALLEL_PARSERS),
+            dashboard_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            shutdown: shutdown.clone(),
         })
     }
 
@@ -50,6 +65,13 @@ impl App {
     pub(crate) fn service_pool(&self, forwarded: &Forwarded) -> Result<PgPool, ApiError> {
         self.pools
             .get(&forwarded.project.id, LoginRole::Service)
+            .map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Connections for SQL of the administrators of the request's project.
+    pub(crate) fn sql_pool(&self, forwarded: &Forwarded) -> Result<PgPool, ApiError> {
+        self.pools
+            .get(&forwarded.project.id, LoginRole::Sql)
             .map_err(|error| ApiError::internal(&error))
     }
 

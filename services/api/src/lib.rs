@@ -3,14 +3,20 @@
 //! Each domain is a folder with the same three rooms: `routes.rs` (HTTP), `service.rs` (rules),
 //! `store.rs` (SQL). [`router`] shows every route on one page.
 
+mod advance;
 mod app;
 mod audit;
 mod auth;
+mod dashboard;
+mod database;
 mod dates;
+mod introspection;
 mod platform;
 mod query;
+mod realtime;
 mod router;
 mod secrets;
+mod tables;
 
 pub use auth::AdminAccount;
 use ingot_bus::BusSettings;

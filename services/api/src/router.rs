@@ -7,7 +7,9 @@ use axum::routing::post;
 use ingot_http::{EdgeKey, reject_malformed_json};
 
 use crate::app::App;
-use crate::{Config, audit, auth, platform, secrets};
+use crate::{
+    Config, advance, audit, auth, dashboard, introspection, platform, realtime, secrets, tables,
+};
 
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
 pub(crate) fn router(config: &Config, app: App) -> Router {
@@ -19,6 +21,11 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
         .nest("/api/metadata", secrets::metadata_router())
         .nest("/api/secrets", secrets::router())
         .nest("/api/logs/audits", audit::router())
+        .nest("/api/database/tables", tables::router())
+        .nest("/api/database/advance", advance::router())
+        .nest("/api/database", introspection::router())
+        .nest("/api/dashboard", dashboard::router())
+        .nest("/api/realtime", realtime::router())
         .layer(from_fn(reject_malformed_json))
         .layer(DefaultBodyLimit::max(config.body.json_limit()))
         .layer(from_fn_with_state(guard, EdgeKey::require))

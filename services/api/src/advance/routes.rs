@@ -1,0 +1,105 @@
+//! `/api/database/advance`.
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::header::CONTENT_TYPE;
+use ingot_bus::{DashboardEvent, Invalidation};
+use ingot_http::{ApiError, Forwarded, Valid, Validate};
+use ingot_identity::VerifyAdmin;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::service::{self, RawSql};
+use crate::app::App;
+use crate::audit;
+
+/// Characters of a query that the audit trail keeps.
+const AUDITED_CHARACTERS: usize = 300;
+
+/// The routes under `/api/database/advance`.
+///
+/// The two ways to run SQL differ in their audit entry only: no connection of Ingot has more rights
+/// than the other, so there is nothing to restrict.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/rawsql", post(restricted))
+        .route("/rawsql/unrestricted", post(unrestricted))
+}
+
+#[derive(Deserialize)]
+struct Body {
+    query: String,
+    #[serde(default)]
+    params: Option<Vec<Value>>,
+    #[serde(default)]
+    explain: Option<bool>,
+}
+
+impl Validate for Body {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        if self.query.is_empty() {
+            complain("query", "must not be empty");
+        }
+    }
+}
+
+async fn restricted(
+    app: State<App>,
+    caller: VerifyAdmin,
+    forwarded: Forwarded,
+    body: Valid<Body>,
+) -> Result<Response, ApiError> {
+    run("EXECUTE_RAW_SQL", app, caller, forwarded, body).await
+}
+
+async fn unrestricted(
+    app: State<App>,
+    caller: VerifyAdmin,
+    forwarded: Forwarded,
+    body: Valid<Body>,
+) -> Result<Response, ApiError> {
+    run("EXECUTE_RAW_SQL_UNRESTRICTED", app, caller, forwarded, body).await
+}
+
+async fn run(
+    action: &'static str,
+    State(app): State<App>,
+    VerifyAdmin(caller): VerifyAdmin,
+    forwarded: Forwarded,
+    Valid(body): Valid<Body>,
+) -> Result<Response, ApiError> {
+    let request = RawSql {
+        query: body.query,
+        params: body.params.unwrap_or_default(),
+        explain: body.explain.unwrap_or_default(),
+    };
+    let answer = service::run(&app.guard, &app.sql_pool(&forwarded)?, &request).await?;
+    let project = &forwarded.project.id;
+    if answer.schema_changed {
+        app.invalidate(project, Invalidation::Schema).await;
+    }
+    let mut details = json!({
+        "query": request.query.chars().take(AUDITED_CHARACTERS).collect::<String>(),
+        "paramCount": request.params.len(),
+        "executionRole": "project_admin",
+        "explain": request.explain,
+    });
+    if let (false, Some(details)) = (request.explain, details.as_object_mut()) {
+        details.insert("rowsAffected".to_owned(), json!(answer.affected));
+    }
+    let entry = audit::Entry {
+        actor: caller.actor(),
+        action,
+        module: "DATABASE",
+        details,
+        client: forwarded.client,
+    };
+    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    if !answer.changes.is_empty() {
+        let event = DashboardEvent::database(answer.changes);
+        app.announce(project, event).await;
+    }
+    Ok(([(CONTENT_TYPE, "application/json")], answer.body).into_response())
+}

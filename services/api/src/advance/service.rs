@@ -1,0 +1,248 @@
+//! The rules for raw SQL: what is admitted, how parameters are read, how results are told.
+
+use std::fmt::Write;
+
+use http::StatusCode;
+use ingot_bus::Change;
+use ingot_http::{ApiError, Code};
+use ingot_sql_guard::{Guard, Profile, Refusal, Script};
+use serde_json::Value;
+use sqlx::PgPool;
+
+use super::store::{self, Outcome, RunError, Work};
+use super::values::write_string;
+use crate::database::{quote_literal, sql_error, sql_timeout};
+
+/// What a caller asked for.
+#[derive(Debug)]
+pub(super) struct RawSql {
+    pub(super) query: String,
+    pub(super) params: Vec<Value>,
+    pub(super) explain: bool,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The answer's body, JSON.
+    pub(super) body: String,
+    /// Rows touched; `None` when PostgreSQL does not count them.
+    pub(super) affected: Option<u64>,
+    /// What dashboards should refresh.
+    pub(super) changes: Vec<Change>,
+    /// Whether schema caches no longer hold.
+    pub(super) schema_changed: bool,
+}
+
+/// Runs the query, or its plan, as `project_admin`.
+pub(super) async fn run(
+    guard: &Guard,
+    pool: &PgPool,
+    request: &RawSql,
+) -> Result<Answer, ApiError> {
+    if request.explain {
+        require_queries(guard, &request.query).await?;
+    }
+    let script = guard
+        .check(Profile::RawSql, request.query.clone())
+        .await
+        .map_err(|refusal| refused(&refusal))?;
+    let literals = request
+        .params
+        .iter()
+        .map(literal)
+        .collect::<Result<Vec<_>, _>>()?;
+    let (work, reports) = choose(request, &script, &literals)?;
+    let schema_changed = !request.explain && script.changes_schema();
+    let outcome = store::run(pool, &work, schema_changed)
+        .await
+        .map_err(failed)?;
+    Ok(Answer {
+        body: body(&outcome, reports),
+        affected: reports.count.then_some(outcome.affected),
+        changes: if request.explain {
+            Vec::new()
+        } else {
+            changes(&script)
+        },
+        schema_changed,
+    })
+}
+
+/// Which parts the answer has.
+#[derive(Debug, Clone, Copy)]
+struct Reports {
+    /// `rowCount` and `fields`; a script's results are not told (contract, database §7.1).
+    single: bool,
+    /// Whether `rowCount` is a number.
+    count: bool,
+}
+
+fn choose<'a>(
+    request: &'a RawSql,
+    script: &'a Script,
+    literals: &'a [String],
+) -> Result<(Work<'a>, Reports), ApiError> {
+    let single = |count| Reports {
+        single: true,
+        count,
+    };
+    match script.statements.as_slice() {
+        [first, ..] if request.explain => Ok((Work::Plan(&first.text, literals), single(false))),
+        [only] if literals.is_empty() => {
+            Ok((Work::Statement(&only.text), single(only.counts_rows)))
+        }
+        [only] => Ok((
+            Work::Parameterised(&only.text, literals),
+            single(only.counts_rows),
+        )),
+        [] => Ok((Work::Script(&request.query), single(false))),
+        _ if literals.is_empty() => Ok((
+            Work::Script(&request.query),
+            Reports {
+                single: false,
+                count: false,
+            },
+        )),
+        _ => Err(ApiError::invalid_input(
+            "params: parameters can only be used with a single statement",
+        )
+        .with_hint("Send one statement per request, or write the values into the SQL")),
+    }
+}
+
+/// Only what reads may be explained, because explaining runs it (contract, database §7.2).
+async fn require_queries(guard: &Guard, query: &str) -> Result<(), ApiError> {
+    let parsed = guard.analyze(query.to_owned()).await;
+    match parsed {
+        Ok(script) if script.is_only_queries() => Ok(()),
+        Ok(_) => Err(
+            ApiError::invalid_input("explain: only SELECT statements can be explained")
+                .with_hint("Leave out `explain`, or send a SELECT"),
+        ),
+        Err(refusal @ (Refusal::Unparsable(_) | Refusal::Empty)) => {
+            Err(ApiError::invalid_input(refusal.to_string()))
+        }
+        Err(refusal) => Err(refused(&refusal)),
+    }
+}
+
+/// The contract's answer to a refused text (database §10.1).
+fn refused(refusal: &Refusal) -> ApiError {
+    match refusal {
+        Refusal::Unavailable => ApiError::unavailable(refusal),
+        Refusal::TooLong => ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::InvalidInput,
+            refusal.to_string(),
+        ),
+        Refusal::Rule { rule, .. } => ApiError::forbidden(refusal.to_string())
+            .with_hint(format!("The rule {} refused the SQL", rule.id)),
+        Refusal::Unparsable(_) | Refusal::Empty => {
+            ApiError::forbidden(refusal.to_string()).with_hint("Correct the SQL and send it again")
+        }
+    }
+}
+
+fn failed(error: RunError) -> ApiError {
+    match error {
+        RunError::Sql(error) => sql_error(error),
+        RunError::Deadline => sql_timeout(),
+        RunError::TooLarge => ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Code::InvalidInput,
+            "The result is larger than 64 MiB",
+        )
+        .with_hint("Add a LIMIT, or select fewer columns"),
+    }
+}
+
+/// A parameter as an SQL literal of unknown type.
+fn literal(value: &Value) -> Result<String, ApiError> {
+    let text = match value {
+        Value::Null => return Ok("NULL".to_owned()),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => array(items),
+        other => other.to_string(),
+    };
+    if text.contains('\0') {
+        return Err(ApiError::invalid_input(
+            "params: texts in PostgreSQL cannot contain NUL characters",
+        ));
+    }
+    Ok(quote_literal(&text))
+}
+
+/// A JSON array as PostgreSQL's array literal, for example `{1,"a b",NULL}`.
+fn array(items: &[Value]) -> String {
+    let element = |item: &Value| match item {
+        Value::Null => "NULL".to_owned(),
+        Value::Array(items) => array(items),
+        Value::String(text) => quoted_element(text),
+        other => quoted_element(&other.to_string()),
+    };
+    let elements: Vec<_> = items.iter().map(element).collect();
+    format!("{{{}}}", elements.join(","))
+}
+
+fn quoted_element(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn changes(script: &Script) -> Vec<Change> {
+    let changes = script.changes().into_iter();
+    changes
+        .map(|change| Change {
+            kind: change.kind.as_str().to_owned(),
+            name: change.name,
+        })
+        .collect()
+}
+
+fn body(outcome: &Outcome, reports: Reports) -> String {
+    let mut body = String::with_capacity(outcome.rows.len() + 256);
+    body.push_str("{\"rows\":[");
+    body.push_str(&outcome.rows);
+    body.push(']');
+    if reports.single {
+        body.push_str(",\"rowCount\":");
+        if reports.count {
+            // Writing to a string cannot fail.
+            let _ = write!(body, "{}", outcome.affected);
+        } else {
+            body.push_str("null");
+        }
+        body.push_str(",\"fields\":[");
+        for (index, (name, oid)) in outcome.fields.iter().enumerate() {
+            body.push_str(if index == 0 { "" } else { "," });
+            body.push_str("{\"name\":");
+            write_string(&mut body, name);
+            let _ = write!(body, ",\"dataTypeID\":{oid}}}");
+        }
+        body.push(']');
+    }
+    body.push('}');
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn parameters_become_literals() {
+        for (value, sql) in [
+            (json!(null), "NULL"),
+            (json!("it's"), "'it''s'"),
+            (json!(12.50), "'12.5'"),
+            (json!(true), "'true'"),
+            (json!({ "a": [1] }), r#"'{"a":[1]}'"#),
+            (json!([1, null, "a\"b"]), r#" E'{"1",NULL,"a\\"b"}'"#),
+            (json!([[1], [2]]), r#"'{{"1"},{"2"}}'"#),
+        ] {
+            assert_eq!(literal(&value).unwrap(), sql);
+        }
+        assert!(literal(&json!("a\0b")).is_err());
+    }
+}

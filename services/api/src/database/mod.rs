@@ -1,0 +1,10 @@
+//! What every domain that runs SQL for administrators shares: the execution context, names, the
+//! translation of PostgreSQL's errors (contract, database §1, §10.5, §11).
+
+mod context;
+mod error;
+mod name;
+
+pub(crate) use context::{ENTER_ADMIN, begin_as_admin};
+pub(crate) use error::{sql_error, sql_timeout};
+pub(crate) use name::{Schema, TableName, check_identifier, quote, quote_literal};
