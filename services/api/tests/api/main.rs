@@ -10,10 +10,15 @@
 
 mod admin;
 mod credentials;
+mod escapes;
 mod faults;
 mod harness;
+mod introspection;
 mod platform;
+mod raw_sql;
+mod realtime;
 mod sdk;
 mod secrets;
 mod sessions;
+mod tables;
 mod users;
