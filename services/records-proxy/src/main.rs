@@ -1,2 +1,7 @@
 //! Process entry of the records-proxy service.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingot_telemetry::run("ingot-records-proxy", ingot_records_proxy::serve)
+}

@@ -106,7 +106,8 @@ fn service(
         Service::Edge => prepare(ingot_edge::serve, environment, shutdown),
         Service::Api => prepare(ingot_api::serve, environment, shutdown),
         Service::Migration => prepare(ingot_migration::serve, environment, shutdown),
-        Service::RecordsProxy | Service::RealtimeFanout => {
+        Service::RecordsProxy => prepare(ingot_records_proxy::serve, environment, shutdown),
+        Service::RealtimeFanout => {
             anyhow::bail!("this service is not part of the build yet")
         }
         Service::ListenRelay => prepare(ingot_listen_relay::serve, environment, shutdown),
