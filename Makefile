@@ -36,7 +36,7 @@ test: packages-clients
 	cargo xtask ci
 
 bench: packages-bench
-	cargo run --release --bin ingot-bench
+	cargo run --release --locked --bin ingot-bench -- all
 
 packages:
 	@deploy/install-packages.sh

@@ -1,2 +1,125 @@
-//! x
-fn main() {}
+//! Ingot against its peers, on the same machine and in the same run: `make bench`.
+//!
+//! A program, not a test: nothing fails when a figure is bad. Each comparison runs its candidates
+//! in turns, several rounds, and takes medians; the results go to the terminal and into
+//! `docs/benchmarks.md`.
+
+mod child;
+mod edge;
+mod load;
+mod nginx;
+mod records;
+mod report;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// The allocator of the edge, so that the edge measured here is the one that is deployed.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "ingot-bench",
+    about = "Measures Ingot against nginx and pgbench"
+)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Seconds per candidate and round
+    #[arg(long, default_value_t = 10, global = true)]
+    seconds: u64,
+    /// Rounds; each candidate's median counts
+    #[arg(long, default_value_t = 3, global = true)]
+    rounds: usize,
+    /// Leaves docs/benchmarks.md as it is
+    #[arg(long, global = true)]
+    dry_run: bool,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum What {
+    /// Everything
+    All,
+    /// A small JSON answer: directly, through the edge, through nginx
+    Edge,
+    /// 25 rows: through the native engine, and the same transaction by pgbench
+    Records,
+    /// Part of `edge`: the service behind the proxies
+    #[command(hide = true)]
+    ServeJson {
+        /// Where it listens
+        address: SocketAddr,
+    },
+    /// Part of `edge`: the edge, told by its variables
+    #[command(hide = true)]
+    ServeEdge,
+    /// Part of `records`: the records service, told by its variables
+    #[command(hide = true)]
+    ServeRecords,
+}
+
+/// How long and how often each candidate is measured.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    length: Duration,
+    rounds: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.what {
+        // The services' own frame, exactly as their `main.rs` runs it.
+        What::ServeEdge => ingot_telemetry::run("ingot-edge", ingot_edge::serve),
+        What::ServeRecords => {
+            ingot_telemetry::run("ingot-records-proxy", ingot_records_proxy::serve)
+        }
+        What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(address))),
+        What::All | What::Edge | What::Records => exit_code(in_runtime(compare(&arguments))),
+    }
+}
+
+async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
+    let plan = Plan {
+        length: Duration::from_secs(arguments.seconds.max(1)),
+        rounds: arguments.rounds.max(1),
+    };
+    let mut sections = Vec::new();
+    if matches!(arguments.what, What::All | What::Edge) {
+        sections.push(edge::compare(plan).await?);
+    }
+    if matches!(arguments.what, What::All | What::Records) {
+        sections.push(records::compare(plan).await?);
+    }
+    for section in &sections {
+        report::print(section);
+    }
+    if !arguments.dry_run {
+        report::write(&sections)?;
+    }
+    Ok(())
+}
+
+fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(work)
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "a program for people tells them what went wrong"
+)]
+fn exit_code(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ingot-bench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

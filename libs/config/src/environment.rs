@@ -80,6 +80,13 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// All variables, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Reads one setting and notes what is wrong with it.
     #[doc(hidden)]
     pub fn read<T: SettingValue>(

@@ -1,0 +1,93 @@
+//! Processes that a comparison starts: they die with it, and their CPU time can be read.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+}
+
+impl Process {
+    /// Starts a program whose output goes to a file, as a service's does.
+    pub(crate) fn start(
+        program: &Path,
+        arguments: &[&str],
+        variables: &[(&str, String)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let name = program.display().to_string();
+        let log = File::create(log)?;
+        let child = Command::new(program)
+            .args(arguments)
+            .envs(variables.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name, child })
+    }
+
+    /// Starts this very program in another part.
+    pub(crate) fn start_self(
+        arguments: &[&str],
+        variables: &[(&str, String)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        Self::start(&std::env::current_exe()?, arguments, variables, log)
+    }
+
+    /// Waits until it accepts connections on `address`.
+    pub(crate) async fn listening_on(mut self, address: SocketAddr) -> anyhow::Result<Self> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while TcpStream::connect(address).await.is_err() {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("{} ended at once: {status}", self.name);
+            }
+            if Instant::now() > deadline {
+                bail!("{} does not listen on {address}", self.name);
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(self)
+    }
+
+    /// CPU time that it and its children have used, from `/proc`.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
+        let pid = self.child.id().context("the process has ended")?;
+        let mut ticks = cpu_ticks(pid)?;
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        for child in children.split_whitespace() {
+            ticks += cpu_ticks(child.parse()?)?;
+        }
+        let per_second = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK)?
+            .and_then(|ticks| u32::try_from(ticks).ok())
+            .context("the length of a clock tick is unknown")?;
+        Ok(Duration::from_secs(ticks) / per_second)
+    }
+}
+
+/// User and system time of a process in clock ticks: fields 14 and 15 of proc(5) `stat`.
+fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The second field is a name in brackets that may contain spaces.
+    let (_, rest) = stat.rsplit_once(')').context("unexpected /proc/*/stat")?;
+    let mut fields = rest.split_whitespace().skip(11);
+    let mut next = || -> anyhow::Result<u64> {
+        Ok(fields.next().context("unexpected /proc/*/stat")?.parse()?)
+    };
+    Ok(next()? + next()?)
+}
