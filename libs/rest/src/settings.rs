@@ -59,6 +59,8 @@ pub struct EngineSettings {
     pub aggregates_enabled: bool,
     /// `Accept: application/vnd.pgrst.plan` is answered.
     pub plan_enabled: bool,
+    /// Answers carry a `Server-Timing` header with the time that each stage took.
+    pub server_timing: bool,
     /// What the root of the API shows.
     pub openapi_mode: OpenApiMode,
     /// Address of the API in its description, for example `https://api.example.org/rest`.
@@ -94,6 +96,7 @@ impl Default for EngineSettings {
             max_response_bytes: Some(64 << 20),
             aggregates_enabled: false,
             plan_enabled: false,
+            server_timing: false,
             openapi_mode: OpenApiMode::FollowPrivileges,
             openapi_server_uri: None,
             transaction_ending: TransactionEnding::Commit,

@@ -3,11 +3,12 @@
 //! `upkeep` keeps the schema cache current, `settings` says what a transaction is told.
 
 mod settings;
+mod stopwatch;
 mod upkeep;
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderName, HeaderValue, Method};
 use tokio_postgres::Config;
 
 use crate::answer::{Response, of_options};
@@ -22,6 +23,7 @@ use crate::request::{Request, Session, Target};
 use crate::schema::{Schema, SchemaStore};
 use crate::settings::EngineSettings;
 use settings::Asked;
+use stopwatch::Stopwatch;
 
 /// Codes of answers that a newer schema cache might turn into successes.
 const MAYBE_STALE: [&str; 6] = [
@@ -71,7 +73,10 @@ impl Engine {
     /// Answers a request. Every failure is an answer too.
     pub async fn handle(&self, request: Request, session: &Session) -> Response {
         // Kept off the caller's stack: with all stages in it, the future is large.
-        let outcome = Box::pin(self.answer(&request, session)).await;
+        let answer = Box::pin(self.answer(&request, session));
+        let outcome = tokio::time::timeout(self.settings.request_timeout, answer)
+            .await
+            .unwrap_or_else(|_| Err(RestError::pool_timeout()));
         let mut response = outcome.unwrap_or_else(Response::from);
         if request.method == Method::HEAD {
             response.body.clear();
@@ -85,7 +90,9 @@ impl Engine {
             let schema = self.loaded_schema().await?;
             return of_options(&request.target, &profile.schema, &schema);
         }
+        let mut stopwatch = Stopwatch::start();
         let mut parsed = plan::parse(request, &self.settings)?;
+        stopwatch.lap("parse");
         let schema = self.loaded_schema().await?;
         let (operation, schema) = match self.plan(&parsed, &schema) {
             Err(error) if MAYBE_STALE.contains(&error.code()) => {
@@ -97,21 +104,27 @@ impl Engine {
             planned => (planned?, schema),
         };
         self.check_timezone(&mut parsed).await?;
-        let work = async {
-            let execution = || self.execute(request, session, &parsed, &operation, &schema);
-            match execution().await {
-                // The connection may have died in the pool. Reading twice does no harm.
-                Err(error) if error.is_lost_connection() && operation.read_only() => {
-                    execution().await
-                }
-                answered => answered,
+        stopwatch.lap("plan");
+        let execution = || self.execute(request, session, &parsed, &operation, &schema);
+        let answered = match execution().await {
+            // The connection may have died in the pool. Reading twice does no harm.
+            Err(error) if error.is_lost_connection() && operation.read_only() => {
+                execution().await?
             }
+            answered => answered?,
         };
-        let answered = tokio::time::timeout(self.settings.request_timeout, work)
-            .await
-            .unwrap_or_else(|_| Err(RestError::pool_timeout()))?;
+        stopwatch.lap("transaction");
         let honours = self.settings.transaction_ending.allows_override();
-        operation.answer(&parsed, &request.path(), &answered, honours)
+        let mut response = operation.answer(&parsed, &request.path(), &answered, honours)?;
+        stopwatch.lap("response");
+        if self.settings.server_timing
+            && let Ok(timing) = HeaderValue::from_str(&stopwatch.header())
+        {
+            response
+                .headers
+                .insert(HeaderName::from_static("server-timing"), timing);
+        }
+        Ok(response)
     }
 
     fn plan(&self, parsed: &Parsed, schema: &Arc<Schema>) -> Result<Operation, RestError> {

@@ -73,3 +73,6 @@ pub struct Session {
     /// More settings for the transaction, for example `app.settings.*`.
     pub settings: Vec<(String, String)>,
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ use crate::settings::EngineSettings;
 /// Reloads on suspicion take at most this share of the time: one part loading, this many resting.
 const REST_FACTOR: u32 = 4;
 
+/// Longest time that reading the catalogue may take.
+const LOAD_TIMEOUT: Duration = Duration::from_mins(1);
+
 /// Longest wait of a request for its turn to reload on suspicion.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -55,11 +58,19 @@ impl SchemaStore {
         // A connection is taken only now, so that those who wait their turn hold none.
         let mut lease = Lease::take(pool, settings.pool_queue).await?;
         let started = Instant::now();
-        let loaded = loader::load(&lease.work()?.client, settings).await;
-        let mut schema = loaded.map_err(|error| {
-            tracing::error!(%error, "could not load the schema cache");
-            RestError::no_schema()
-        })?;
+        let loading = loader::load(&lease.work()?.client, settings);
+        let loaded = tokio::time::timeout(LOAD_TIMEOUT, loading).await;
+        let mut schema = match loaded {
+            Ok(Ok(schema)) => schema,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "could not load the schema cache");
+                return Err(RestError::no_schema());
+            }
+            Err(_) => {
+                tracing::error!(timeout = ?LOAD_TIMEOUT, "the catalogue could not be read in time");
+                return Err(RestError::no_schema());
+            }
+        };
         lease.rest();
         let took = started.elapsed();
         schema.version = self.version.fetch_add(1, Ordering::AcqRel) + 1;

@@ -390,9 +390,11 @@ fn group_clause(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, 
     }
 }
 
+/// The limit is a parsed number and stands in the text: as a parameter, the planner of a prepared
+/// statement could not know it, and would plan anew for every request.
 pub(super) fn window_clause(sql: &mut Sql, window: Window) {
     if let Some(limit) = window.limit {
-        sql.push(" LIMIT ").value(limit.to_string());
+        sql.push(" LIMIT ").push(&limit.to_string());
     }
     if window.offset > 0 {
         sql.push(" OFFSET ").value(window.offset.to_string());

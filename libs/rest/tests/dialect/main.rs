@@ -15,6 +15,7 @@ mod openapi;
 mod options;
 mod pagination;
 mod read;
+mod resilience;
 mod schema_cache;
 mod sessions;
 mod world;
