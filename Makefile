@@ -1,14 +1,18 @@
 # The newcomer's way in. Everything else is `cargo xtask` and `ingot --help`.
 #   make up            build and run Ingot until Ctrl-C; DETACH=1 leaves it running
 #   make first-flow    a first flow against it, with the official JavaScript client
-#   make cluster       the same as separate processes, several of each; DETACH=1 likewise
+#   make cluster       the same as separate processes: EDGES=2 FANOUT=3 RELAYS=2 API=2; DETACH=1 likewise
 #   make down          stop what runs in the background
 #   make test          lints and all tests
 #   make bench         benchmarks against peers
-# PROFILE=dev builds faster and runs slower.
+# PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
-PROFILE ?= release
-CLUSTER ?= --edges 2 --fanout 3 --relays 2 --api 2
+PROFILE ?= dev
+EDGES ?= 2
+FANOUT ?= 3
+RELAYS ?= 2
+API ?= 2
+CLUSTER := --edges $(EDGES) --fanout $(FANOUT) --relays $(RELAYS) --api $(API)
 
 TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BUILD := cargo build --workspace --locked --profile $(PROFILE)
