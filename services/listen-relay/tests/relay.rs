@@ -61,7 +61,8 @@ async fn numbers(room: &mut RoomSubscription, count: usize) -> anyhow::Result<Ve
             .context("the bus closed")?;
         let payload = delivery.message.payload.context("no payload")?;
         let value: serde_json::Value = serde_json::from_str(payload.get())?;
-        numbers.push(value["n"].as_i64().context("no number")?);
+        let number = value.get("n").and_then(serde_json::Value::as_i64);
+        numbers.push(number.context("no number")?);
     }
     Ok(numbers)
 }

@@ -131,7 +131,7 @@ pub(crate) struct Sockets {
 #[allow(dead_code, reason = "each test binary uses its own part")]
 impl Sockets {
     pub(crate) fn start() -> anyhow::Result<Self> {
-        let script = Node::script("realtime/sockets.mjs").timeout(Duration::from_secs(60));
+        let script = Node::script("realtime/sockets.mjs").timeout(Duration::from_mins(1));
         Ok(Self {
             process: script.start()?,
             reported: Vec::new(),
@@ -144,7 +144,9 @@ impl Sockets {
 
     /// The next report of a socket that has `field`; others wait for their turn.
     pub(crate) async fn hear(&mut self, socket: &str, field: &str) -> anyhow::Result<Value> {
-        let fits = |report: &Value| report["socket"] == socket && report.get(field).is_some();
+        let fits = |report: &Value| {
+            report.get("socket") == Some(&json!(socket)) && report.get(field).is_some()
+        };
         if let Some(position) = self.reported.iter().position(fits) {
             return Ok(self.reported.remove(position));
         }
@@ -178,13 +180,10 @@ impl Sockets {
     }
 
     pub(crate) async fn connect(&mut self, command: Value) -> anyhow::Result<String> {
-        let socket = command["socket"].as_str().unwrap_or_default().to_owned();
+        let socket = text(&command, "socket");
         self.tell(command).await?;
         let connected = self.hear(&socket, "connected").await?;
-        Ok(connected["connected"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned())
+        Ok(text(&connected, "connected"))
     }
 
     pub(crate) async fn ask(
@@ -198,7 +197,10 @@ impl Sockets {
         }))
         .await?;
         let answer = self.hear(socket, "ack").await?;
-        Ok(answer["answer"][0].clone())
+        answer
+            .pointer("/answer/0")
+            .cloned()
+            .context("an empty answer")
     }
 
     pub(crate) async fn emit(
@@ -215,7 +217,12 @@ impl Sockets {
         let answer = self
             .ask(socket, "realtime:subscribe", json!({ "channel": channel }))
             .await?;
-        anyhow::ensure!(answer["ok"] == true, "{answer}");
+        anyhow::ensure!(answer.get("ok") == Some(&json!(true)), "{answer}");
         Ok(answer)
     }
+}
+
+fn text(report: &Value, field: &str) -> String {
+    let text = report.get(field).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
 }
