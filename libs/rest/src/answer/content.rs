@@ -51,7 +51,7 @@ pub(crate) fn choose_for_relation(
     relation: &ObjectName,
 ) -> Result<Content, RestError> {
     choose(planner, parsed, |media| {
-        handled(planner, parsed, Some(relation), media).or_else(|| rows(media))
+        handled(planner, parsed, Some(relation), media).or_else(|| rows(planner, media))
     })
 }
 
@@ -64,9 +64,8 @@ pub(crate) fn choose_for_call(
     choose(planner, parsed, |media| match &plan.function.returns {
         Returns::Void => Some(Content::new(&MediaType::Json, BodyFormat::Empty)),
         Returns::Scalar => own_media(plan, media).or_else(|| values(plan, media)),
-        Returns::Row(relation) => {
-            handled(planner, parsed, relation.as_ref(), media).or_else(|| rows_of_call(plan, media))
-        }
+        Returns::Row(relation) => handled(planner, parsed, relation.as_ref(), media)
+            .or_else(|| rows_of_call(planner, plan, media)),
     })
 }
 
@@ -129,8 +128,8 @@ fn values(plan: &CallPlan, media: &MediaType) -> Option<Content> {
 }
 
 /// A function that returns one row shows an object, not an array of one.
-fn rows_of_call(plan: &CallPlan, media: &MediaType) -> Option<Content> {
-    let mut content = rows(media)?;
+fn rows_of_call(planner: &Planner<'_>, plan: &CallPlan, media: &MediaType) -> Option<Content> {
+    let mut content = rows(planner, media)?;
     if plan.returns_one() && matches!(content.format, BodyFormat::Array { .. }) {
         content.format = BodyFormat::Object {
             strip_nulls: *media == MediaType::ArrayStripped,
@@ -139,7 +138,7 @@ fn rows_of_call(plan: &CallPlan, media: &MediaType) -> Option<Content> {
     Some(content)
 }
 
-fn rows(media: &MediaType) -> Option<Content> {
+fn rows(planner: &Planner<'_>, media: &MediaType) -> Option<Content> {
     let format = match media {
         MediaType::Json | MediaType::Any => {
             let format = BodyFormat::Array { strip_nulls: false };
@@ -150,7 +149,8 @@ fn rows(media: &MediaType) -> Option<Content> {
             strip_nulls: *stripped,
         },
         MediaType::Csv => BodyFormat::Csv,
-        MediaType::GeoJson => BodyFormat::GeoJson,
+        // PostGIS, which has the function for it, also brings the type.
+        MediaType::GeoJson if planner.schema.types.contains_key("geometry") => BodyFormat::GeoJson,
         _ => return None,
     };
     Some(Content::new(media, format))

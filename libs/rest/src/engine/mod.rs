@@ -30,6 +30,9 @@ const MAYBE_STALE: [&str; 6] = [
     "42P01", "42703", "42704", "PGRST200", "PGRST202", "PGRST204",
 ];
 
+/// Most parameters that the client library can send with one statement.
+const MAX_PARAMETERS: usize = 32_767;
+
 /// The engine cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot build the connection pool: {0}")]
@@ -189,6 +192,12 @@ impl Engine {
             .as_ref()
             .map(|name| format!("SELECT {name}()"));
         let statement = operation.statement(parsed, &self.settings);
+        if statement.parameters.len() > MAX_PARAMETERS {
+            return Err(RestError::request_too_large(
+                "number of values",
+                MAX_PARAMETERS,
+            ));
+        }
         let explain = operation.explain(parsed, &self.settings);
         let job = Job {
             read_only: operation.read_only(),

@@ -325,3 +325,73 @@ async fn aggregates_group_the_rest() {
         assert_eq!(world.rows(url).await, expected, "{url}");
     }
 }
+
+#[tokio::test]
+async fn views_and_partitions_keep_their_relationships() {
+    let world = World::new().await;
+    world.project.execute(
+        "create view makers as select id as maker_id, last_name as surname from directors; \
+         create view pictures as select f.id as picture_id, f.title, f.director_id as made_by \
+             from films f join directors d on d.id = f.director_id; \
+         create view makers_again as select * from makers; \
+         create view casting as select film_id, actor_id from roles; \
+         create table logs (id integer, film_id integer references films, at date, \
+             primary key (id, at)) partition by range (at); \
+         create table logs_2020 partition of logs for values from ('2020-01-01') to ('2021-01-01'); \
+         insert into logs values (1, 2, '2020-05-05'); \
+         grant select on makers, pictures, makers_again, casting, logs, logs_2020 to anon",
+    ).await.unwrap();
+    let cases = [
+        (
+            "/pictures?select=title,makers(surname)&picture_id=eq.2",
+            json!([{"title":"Ran","makers":{"surname":"Kurosawa"}}]),
+        ),
+        (
+            "/makers?select=surname,pictures(title)&maker_id=eq.1&pictures.order=title",
+            json!([{"surname":"Kurosawa","pictures":[{"title":"Ran"},{"title":"Seven Samurai"}]}]),
+        ),
+        (
+            "/makers_again?select=surname,films(id)&maker_id=eq.2&films.order=id",
+            json!([{"surname":"Varda","films":[{"id":3},{"id":4}]}]),
+        ),
+        (
+            "/films?select=id,actors!casting(name)&id=eq.4",
+            json!([{"id":4,"actors":[{"name":"Bonnaire"}]}]),
+        ),
+        (
+            "/films?select=id,actors!roles(name)&id=eq.4",
+            json!([{"id":4,"actors":[{"name":"Bonnaire"}]}]),
+        ),
+        (
+            "/logs?select=id,films(title)",
+            json!([{"id":1,"films":{"title":"Ran"}}]),
+        ),
+        (
+            "/films?select=id,logs(id)&id=eq.2",
+            json!([{"id":2,"logs":[{"id":1}]}]),
+        ),
+        ("/logs_2020?select=id", json!([{"id":1}])),
+    ];
+    for (url, expected) in cases {
+        assert_eq!(world.rows(url).await, expected, "{url}");
+    }
+    let schema = world.engine.loaded_schema().await.unwrap();
+    let makers = schema.relation("public", "makers_again").unwrap();
+    assert_eq!(makers.primary_key, ["maker_id"]);
+    let body = r#"{"id":77,"title":"Through a view","director_id":1}"#;
+    // Generated columns cannot be written through a view that shows them.
+    world
+        .project
+        .execute(
+            "create view plain_films as select id, title, director_id from films; \
+        grant all on plain_films to anon",
+        )
+        .await
+        .unwrap();
+    let prefer = ["Prefer: return=headers-only"];
+    let answer = world.send("POST /plain_films", &prefer, body).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (201, "/plain_films?id=eq.77")
+    );
+}

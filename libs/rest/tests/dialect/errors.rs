@@ -70,6 +70,17 @@ async fn deep_nesting_is_refused() {
 }
 
 #[tokio::test]
+async fn too_many_values_are_refused() {
+    let world = World::new().await;
+    let filters = "id=neq.0&".repeat(40_000);
+    let answer = world.get(&format!("/films?{filters}")).await;
+    assert_eq!(answer.fault(), (400, "PGRST100".to_owned()));
+    let long = "x".repeat(2 << 20);
+    let answer = world.get(&format!("/films?title=eq.{long}")).await;
+    assert_eq!(answer.fault(), (400, "PGRST100".to_owned()));
+}
+
+#[tokio::test]
 async fn unknown_resources_are_not_found() {
     let world = World::new().await;
     for line in ["GET /nowhere", "DELETE /nowhere", "HEAD /nowhere"] {
