@@ -2,9 +2,54 @@
 //!
 //! A library without an HTTP server. [`Engine::handle`] takes a method, a path, a raw query
 //! string, headers, a body and an identity, and answers with a status, headers and a body. The
-//! stages are apart and, but for the last, pure: `request` parses, `plan` looks names up in the
-//! `schema` cache, `sql` renders one parameterised statement, `executor` runs it, `answer` makes
-//! the response.
+//! stages are apart and, but for the last two, pure:
+//!
+//! | module | does |
+//! |---|---|
+//! | `request` | parses the query grammar, preferences, media types, ranges and bodies |
+//! | `schema` | loads and keeps what relations, functions and relationships there are |
+//! | `plan` | looks names up in the schema cache and applies the dialect's rules |
+//! | `sql` | renders one parameterised statement |
+//! | `answer` | makes the response from the one row that comes back |
+//! | `executor` | runs `BEGIN`, the settings, the statement and `COMMIT` in one flush |
+//! | `engine` | leads a request through all of them |
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use ingot_rest::{Engine, EngineSettings, Request, Session, Target, Tls};
+//!
+//! let database = "host=localhost user=authenticator dbname=app".parse()?;
+//! let engine = Engine::new(EngineSettings::default(), database, Tls::off())?;
+//! let request = Request {
+//!     method: http::Method::GET,
+//!     target: Target::Relation("films".to_owned()),
+//!     query: "select=title&year=gte.1960&order=title".to_owned(),
+//!     headers: http::HeaderMap::new(),
+//!     body: bytes::Bytes::new(),
+//! };
+//! let session = Session {
+//!     role: "anon".to_owned(),
+//!     claims: r#"{"role":"anon"}"#.to_owned(),
+//!     authenticated: false,
+//!     settings: Vec::new(),
+//! };
+//! let response = engine.handle(request, &session).await;
+//! assert_eq!(response.status, 200);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Known differences from PostgREST 12.2
+//!
+//! * A relation, column or type that does not exist is refused without asking PostgreSQL, with
+//!   PostgreSQL's code and message. Before that, the schema cache is checked for being out of date,
+//!   so that new objects are found without a reload by hand.
+//! * The text of parse errors names the same places, but not always the same alternatives.
+//! * An answer larger than [`EngineSettings::max_response_bytes`] is refused with 413.
+//! * A JSON array of anything is accepted as the one unnamed argument of a function.
+//! * `Accept: */*` shows a function's own media type, if it returns a domain named after one.
+//! * Nesting deeper than 32 levels, query strings over 1 MiB and more than 32,767 values are
+//!   refused with 400.
 
 mod answer;
 mod engine;

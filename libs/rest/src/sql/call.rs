@@ -78,6 +78,11 @@ fn write_arguments(sql: &mut Sql, arguments: &Arguments) {
                 sql.column("pgrst_body", &parameter.name);
             });
         }
+        // Values travel as text, and the text form of bytes is hexadecimal.
+        Arguments::Whole { body, data_type } if data_type == "bytea" => {
+            let digits = format!("\\x{}", hex::encode(body));
+            sql.push("CAST(").value(digits).push(" AS bytea)");
+        }
         Arguments::Whole { body, data_type } => {
             sql.push("CAST(");
             sql.parameter(Bound::Body(body.clone()))

@@ -94,6 +94,8 @@ create function one_out(out answer integer) language sql immutable as $$ select 
 create function no_value() returns text language sql immutable as $$ select null::text $$;
 create function echo_json(json) returns json language sql immutable as $$ select $1 $$;
 create function echo_text(text) returns text language sql immutable as $$ select $1 $$;
+create function byte_count(bytea) returns integer language sql immutable as $$ select octet_length($1) $$;
+create function markup(xml) returns xml language sql immutable as $$ select $1 $$;
 create function joined(variadic parts text[]) returns text language sql immutable
     as $$ select array_to_string(parts, '-') $$;
 create function add_item(name text) returns integer language sql volatile

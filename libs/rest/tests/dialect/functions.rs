@@ -128,6 +128,14 @@ async fn other_bodies_are_one_unnamed_argument() {
         )
         .await;
     assert_eq!(text.json(), json!("plain words"));
+    let bytes = ["Content-Type: application/octet-stream"];
+    let answer = world
+        .send("POST /rpc/byte_count", &bytes, "\\ and \u{1} and é")
+        .await;
+    assert_eq!(answer.json(), json!(14));
+    let xml = ["Content-Type: text/xml"];
+    let answer = world.send("POST /rpc/markup", &xml, "<a>1</a>").await;
+    assert_eq!(answer.json(), json!("<a>1</a>"));
     let form = "Content-Type: application/x-www-form-urlencoded";
     let answer = world.send("POST /rpc/add", &[form], "a=20&b=22").await;
     assert_eq!(answer.json(), json!(42));
