@@ -9,7 +9,7 @@ use reqwest::Method;
 
 use crate::scene::Scene;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dashboards_hear_of_accepted_writes_and_of_nothing_else() {
     let scene = Scene::set().await;
     let settings = BusSettings::load(&scene.project.environment()).unwrap();

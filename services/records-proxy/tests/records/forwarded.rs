@@ -41,7 +41,7 @@ async fn upstream(stop: CancellationToken) -> (String, JoinHandle<()>) {
     (url, tokio::spawn(async { serving.await.unwrap() }))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_are_forwarded_and_answers_pass() {
     let stop = CancellationToken::new();
     let (url, upstream) = upstream(stop.clone()).await;

@@ -7,7 +7,7 @@ use crate::scene::Scene;
 
 const BACK: &[(&str, &str)] = &[("prefer", "return=representation")];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn users_write_and_read_their_own_rows_only() {
     let scene = Scene::set().await;
     let (ann, bob) = (scene.user("ann"), scene.user("auth0|bob"));
@@ -78,7 +78,7 @@ async fn users_write_and_read_their_own_rows_only() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn filters_pages_and_counts() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -112,7 +112,7 @@ async fn filters_pages_and_counts() {
     assert_eq!(head.headers["content-range"], "0-8/9");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbers_keep_every_digit() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -133,7 +133,7 @@ async fn numbers_keep_every_digit() {
     assert!(created.text.contains("\"price\":1.10"), "{created:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_answer_bare_values() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -145,7 +145,7 @@ async fn functions_answer_bare_values() {
     ann.post("rpc/unknown", "{}").await.refused(404, "PGRST202");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn errors_of_the_database_keep_their_code() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");

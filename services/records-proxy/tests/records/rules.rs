@@ -11,7 +11,7 @@ const BACK: &[(&str, &str)] = &[("prefer", "return=representation")];
 /// Within this time a schema change has surely reached the service, also on a busy machine.
 const SOON: Duration = Duration::from_secs(10);
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_credential_is_needed_and_must_be_good() {
     let scene = Scene::set().await;
     let path = "records/notes";
@@ -43,7 +43,7 @@ async fn a_credential_is_needed_and_must_be_good() {
         .refused(403, "AUTH_UNAUTHORIZED");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn names_stay_in_their_place() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -63,7 +63,7 @@ async fn names_stay_in_their_place() {
         .refused(404, "NOT_FOUND");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bodies_are_checked_before_they_are_executed() {
     let scene = Scene::set_with(&[("MAX_JSON_BODY_SIZE", "1kb")]).await;
     let ann = scene.user("ann");
@@ -115,7 +115,7 @@ async fn bodies_are_checked_before_they_are_executed() {
     assert_eq!(deleted.status, 204, "a body of DELETE means nothing");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn blanks_are_left_out_where_the_column_holds_no_text() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -154,7 +154,7 @@ async fn blanks_are_left_out_where_the_column_holds_no_text() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemas_are_chosen_by_parameter_or_header() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
@@ -188,7 +188,7 @@ async fn schemas_are_chosen_by_parameter_or_header() {
         .refused(400, "DATABASE_VALIDATION_ERROR");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_tables_and_schemas_are_there_within_a_moment() {
     let scene = Scene::set().await;
     let ann = scene.user("ann");
