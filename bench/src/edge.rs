@@ -21,7 +21,7 @@ use crate::{Plan, nginx};
 const CONNECTIONS: usize = 64;
 /// A path that the edge forwards to the api service.
 const PATH: &str = "/api/auth/public-config";
-/// The answer: 52 bytes.
+/// The answer.
 const ANSWER: &str = r#"{"status":"ok","service":"small answer","n":12345678}"#;
 
 /// The service behind the proxies.
