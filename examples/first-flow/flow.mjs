@@ -219,11 +219,12 @@ async function realtime(flow) {
 
   const sockets = [];
   try {
-    const polling = await connect(flow, sockets, { transports: ['polling'], auth: { token } });
-    const webSocket = await connectElsewhere(flow, sockets, nodeOf(polling), {
-      transports: ['websocket'],
-      auth: { token },
-    });
+    const auth = { token };
+    const polling = await connect(flow, sockets, { transports: ['polling'], auth });
+    const webSocket = await connectElsewhere(flow, sockets, nodeOf(polling), { auth });
+    await until('the connection is a WebSocket', async () =>
+      webSocket.io.engine.transport.name === 'websocket' ? true : undefined,
+    );
     const events = [polling, webSocket].map((socket) =>
       received((listener) => socket.on('note_created', listener)),
     );
@@ -237,7 +238,7 @@ async function realtime(flow) {
 
     for (const event of await Promise.all([bySdk, ...events])) {
       assert.equal(event.title, 'for all of you', 'only the own channel is heard');
-      assert.equal(event.meta.channel, channel);
+      assert.equal(event.meta.channel, `realtime:${channel}`);
     }
     const where = [polling, webSocket].map(nodeOf).join(' and ');
     flow.say('4 realtime', 'SDK, polling and WebSocket clients got what the trigger published');
@@ -248,7 +249,10 @@ async function realtime(flow) {
   }
 }
 
-/** The node that owns a connection: the first eight characters of its Engine.IO session. */
+/**
+ * The node that owns a connection: the first eight characters of its Engine.IO session. One that
+ * began as a WebSocket does not tell, for nobody needs to find its node again.
+ */
 const nodeOf = (socket) => socket.io.engine.id.slice(0, 8);
 
 async function connect(flow, sockets, options) {

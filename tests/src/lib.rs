@@ -10,7 +10,9 @@ pub use cluster::TestCluster;
 use std::time::Duration;
 
 use anyhow::Context;
+use ingot_config::Environment;
 use ingot_standalone::{Counts, InProcess, Plan, Service, Settings, wait_until_ready};
+use ingot_telemetry::TelemetrySettings;
 use ingot_testkit::{Node, TestProject};
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
@@ -30,6 +32,7 @@ impl TestStack {
     /// # Errors
     /// Something does not start.
     pub async fn start(counts: Counts) -> anyhow::Result<Self> {
+        show_warnings();
         let project = TestProject::create().await?;
         // Every client of a test has the same address.
         let environment = project.environment().with([
@@ -96,4 +99,17 @@ impl TestStack {
             .await
             .context("the stack does not stop")
     }
+}
+
+/// Warnings of the services, for a test that fails; `LOG_LEVEL` shows more.
+fn show_warnings() {
+    let given = Environment::from_process().unwrap_or_default();
+    let level = given.get("LOG_LEVEL").unwrap_or("warn").to_owned();
+    let settings = TelemetrySettings {
+        log_level: level,
+        log_format: "text".to_owned(),
+        otlp_endpoint: None,
+    };
+    // Fails when an earlier test of this process did the same.
+    ingot_telemetry::init(&settings, "ingot-e2e").ok();
 }

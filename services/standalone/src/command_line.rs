@@ -189,7 +189,9 @@ fn all_variables() -> Vec<Variable> {
     [
         ingot_edge::Config::variables(),
         ingot_api::Config::variables(),
+        ingot_records_proxy::Config::variables(),
         ingot_migration::Config::variables(),
+        ingot_realtime_fanout::Config::variables(),
         ingot_listen_relay::Config::variables(),
         TelemetrySettings::variables(),
         OwnSettings::variables(),

@@ -107,9 +107,7 @@ fn service(
         Service::Api => prepare(ingot_api::serve, environment, shutdown),
         Service::Migration => prepare(ingot_migration::serve, environment, shutdown),
         Service::RecordsProxy => prepare(ingot_records_proxy::serve, environment, shutdown),
-        Service::RealtimeFanout => {
-            anyhow::bail!("this service is not part of the build yet")
-        }
+        Service::RealtimeFanout => prepare(ingot_realtime_fanout::serve, environment, shutdown),
         Service::ListenRelay => prepare(ingot_listen_relay::serve, environment, shutdown),
     }
 }

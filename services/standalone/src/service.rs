@@ -19,7 +19,14 @@ pub enum Service {
 
 impl Service {
     /// All of them, in the order in which people expect them to come up.
-    pub const ALL: [Self; 4] = [Self::Migration, Self::Api, Self::ListenRelay, Self::Edge];
+    pub const ALL: [Self; 6] = [
+        Self::Migration,
+        Self::Api,
+        Self::RecordsProxy,
+        Self::RealtimeFanout,
+        Self::ListenRelay,
+        Self::Edge,
+    ];
 
     /// Name, as in the name of its program after `ingot-`.
     pub fn name(self) -> &'static str {
