@@ -1,8 +1,7 @@
 //! The listen-relay service: hands committed realtime messages from PostgreSQL to the bus.
 //!
 //! Any number of replicas run; per project database one of them is active, held by an advisory
-//! lock of its LISTEN connection. The others stand by. Webhooks will be sent from here as well,
-//! by whoever is active.
+//! lock of its LISTEN connection. The others stand by.
 
 mod audience;
 mod relay;
