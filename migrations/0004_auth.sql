@@ -46,6 +46,10 @@ create index idx_users_lower_email on auth.users (lower(email));
 -- Projects keep tables beside the accounts: foreign keys to them, triggers on them.
 grant insert, update, delete, references, trigger on auth.users to project_admin;
 
+-- A trigger runs with the rights of whoever changes the table, so accounts are changed as
+-- `project_admin` only. A service that wrote here would run the project's code with its own rights.
+revoke insert, update, delete on auth.users from ingot_service;
+
 -- Identities at OAuth providers.
 create table auth.user_providers (
     id uuid not null default gen_random_uuid(),

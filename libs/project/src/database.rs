@@ -30,11 +30,13 @@ ingot_config::settings! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoginRole {
     /// The services themselves: reads and writes the platform's tables (`auth`, `system`,
-    /// `realtime`, ...) through the group role `ingot_service`. Never runs a user's SQL.
+    /// `realtime`, ...) through the group role `ingot_service`. Never runs a user's SQL, hence only
+    /// reads accounts, whose changes set off a project's triggers.
     Service,
     /// End users' requests: may only `SET ROLE` to `anon`, `authenticated` or `project_admin`.
     Authenticator,
-    /// SQL that a project's administrator wrote: may only become `project_admin`.
+    /// SQL that a project's administrator wrote, and what sets off his triggers: may only become
+    /// `project_admin`.
     Sql,
 }
 

@@ -103,7 +103,7 @@ async fn services_have_the_platforms_tables_and_no_others() {
     let mut service = session(&project, LoginRole::Service).await;
     execute(
         &mut service,
-        "insert into auth.users (email) values ('a@example.com');
+        "select * from auth.users;
          insert into auth.sessions (subject, session_type, csrf_nonce, expires_at)
              values ('local:admin', 'admin', 'n', now());
          update system.secrets set is_active = true;
@@ -118,6 +118,11 @@ async fn services_have_the_platforms_tables_and_no_others() {
         "create table system.mine ()",
         "delete from system.schema_steps",
         "update system.metadata set project = 'other'",
+        // The project's triggers would run as the service.
+        "insert into auth.users (email) values ('a@example.com')",
+        "update auth.users set email = 'b@example.com'",
+        "delete from auth.users",
+        "truncate auth.users",
     ] {
         assert_eq!(
             refusal(&mut service, statement).await,

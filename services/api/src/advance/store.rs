@@ -4,8 +4,6 @@
 //! transaction, and every value comes as text. Parameters go through `PREPARE` and `EXECUTE` with
 //! literals of unknown type, which PostgreSQL reads exactly like text parameters.
 
-use std::time::Duration;
-
 use futures::TryStreamExt;
 use sqlx::postgres::PgRow;
 use sqlx::{
@@ -14,13 +12,7 @@ use sqlx::{
 };
 
 use super::values::{write_string, write_value};
-use crate::database::ENTER_ADMIN;
-
-/// Longest time that PostgreSQL works on one statement. Also a setting of the login role.
-const STATEMENT_TIMEOUT: &str = "set statement_timeout = '30s'";
-
-/// When statements together, or one that lifted its own limit, are ended from outside.
-const DEADLINE: Duration = Duration::from_secs(35);
+use crate::database::{AdminSession, DEADLINE};
 
 /// Largest result, in bytes of JSON.
 const MAX_RESULT: usize = 64 * 1024 * 1024;
@@ -62,37 +54,16 @@ pub(super) struct Outcome {
 
 /// Runs `work` as `project_admin`; with `reload` the records engines then read the schema again.
 pub(super) async fn run(pool: &PgPool, work: &Work<'_>, reload: bool) -> Result<Outcome, RunError> {
-    let mut connection = pool.acquire().await?;
-    // Whatever the SQL leaves behind (role, settings, temporary tables, locks) ends with the
-    // connection, also if the caller goes away half-way.
-    connection.close_on_drop();
-    execute(&mut connection, ENTER_ADMIN).await?;
-    execute(&mut connection, STATEMENT_TIMEOUT).await?;
-    let process: i32 = sqlx::raw_sql("select pg_catalog.pg_backend_pid()")
-        .fetch_one(&mut *connection)
-        .await?
-        .try_get(0)?;
-    let running = perform(&mut connection, work, reload);
+    let mut session = AdminSession::open(pool).await?;
+    let running = perform(session.connection(), work, reload);
     let Ok(result) = tokio::time::timeout(DEADLINE, running).await else {
-        drop(connection);
-        return Err(end(pool, process).await);
+        session.end(pool).await;
+        return Err(RunError::Deadline);
     };
     if result.is_ok() {
-        connection.close().await?;
+        session.close().await?;
     }
     result
-}
-
-/// Ends a session that outlived its deadline; the same login role may do that.
-async fn end(pool: &PgPool, process: i32) -> RunError {
-    let ended = sqlx::query("select pg_catalog.pg_terminate_backend($1)")
-        .bind(process)
-        .execute(pool)
-        .await;
-    if let Err(error) = ended {
-        tracing::error!(process, %error, "a session could not be ended after its deadline");
-    }
-    RunError::Deadline
 }
 
 async fn perform(

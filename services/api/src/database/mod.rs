@@ -5,6 +5,6 @@ mod context;
 mod error;
 mod name;
 
-pub(crate) use context::{ENTER_ADMIN, begin_as_admin};
+pub(crate) use context::{AdminSession, DEADLINE, begin_as_admin};
 pub(crate) use error::{sql_error, sql_timeout};
 pub(crate) use name::{Schema, TableName, check_identifier, quote, quote_literal};

@@ -4,9 +4,10 @@
 //! probe looks for what an escape would have left.
 
 use ingot_project::LoginRole;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::harness::Api;
+use crate::harness::{Api, PASSWORD, send};
 
 /// Texts that try to become someone else, or to use what only others may.
 const ATTEMPTS: &[&str] = &[
@@ -210,4 +211,74 @@ async fn other_databases_are_closed() {
             .await
             .is_err()
     );
+}
+
+/// Code of the project on every change of an account: in the trigger's function, in its condition,
+/// and in functions that take PostgreSQL's place in a search path that outlives the change.
+const TRAPS: &str = "
+    CREATE TABLE public.seen (place text, login text, role text, secrets boolean, became boolean);
+    GRANT ALL ON public.seen TO PUBLIC;
+    CREATE FUNCTION public.look(place text) RETURNS void LANGUAGE plpgsql AS $$
+    DECLARE became boolean := false; self text := current_user; BEGIN
+        BEGIN SET LOCAL ROLE ingot_service; became := true; EXCEPTION WHEN OTHERS THEN NULL; END;
+        PERFORM pg_catalog.set_config('role', self, true);
+        INSERT INTO public.seen VALUES (place, session_user, self,
+            has_table_privilege('system.secrets', 'UPDATE'), became);
+    END $$;
+    CREATE FUNCTION public.condition() RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.look('condition'); RETURN true; END $$;
+    CREATE FUNCTION public.trap() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM public.look(TG_OP);
+        PERFORM pg_catalog.set_config('search_path', 'public, pg_catalog', false);
+        RETURN NULL;
+    END $$;
+    CREATE FUNCTION public.now() RETURNS timestamptz LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.look('now'); RETURN pg_catalog.now(); END $$;
+    CREATE TRIGGER trap AFTER INSERT OR UPDATE OR DELETE ON auth.users
+        FOR EACH ROW WHEN (public.condition()) EXECUTE FUNCTION public.trap()";
+
+#[tokio::test]
+async fn triggers_on_accounts_have_only_the_administrators_rights() {
+    let api = Api::start().await;
+    let mut connection = as_service_prepares(&api).await;
+    sqlx::raw_sql(TRAPS).execute(&mut connection).await.unwrap();
+
+    // Each of these changes an account; what follows must not meet what the change left behind.
+    let user = api.sign_up("ann@example.com").await;
+    let body = json!({ "profile": { "name": "Bea" } });
+    let request = api.request("PATCH", "/api/auth/profiles/current");
+    let request = request.bearer_auth(user.text("accessToken")).json(&body);
+    assert_eq!(send(request).await.status, 200);
+    for _ in 0..5 {
+        let body = json!({ "email": "ann@example.com", "password": PASSWORD });
+        let request = api.anon("POST", "/api/auth/sessions").json(&body);
+        assert_eq!(send(request).await.status, 200);
+    }
+    let body = json!({ "userIds": [user.body["user"]["id"]] });
+    let request = api.admin("DELETE", "/api/auth/users").json(&body);
+    assert_eq!(send(request).await.status, 200);
+    assert_eq!(send(api.admin("GET", "/api/auth/users")).await.status, 200);
+
+    let mut owner = api.project.superuser().await.unwrap();
+    let places: Vec<String> = sqlx::query_scalar("select distinct place from seen order by place")
+        .fetch_all(&mut owner)
+        .await
+        .unwrap();
+    assert_eq!(places, ["DELETE", "INSERT", "UPDATE", "condition"]);
+    let login = LoginRole::Sql.name(&api.project.project().id);
+    let escaped: Vec<String> = sqlx::query_scalar(
+        "select seen::text from seen
+         where login <> $1 or role <> 'project_admin' or secrets or became",
+    )
+    .bind(login)
+    .fetch_all(&mut owner)
+    .await
+    .unwrap();
+    assert!(escaped.is_empty(), "{escaped:#?}");
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from auth.sessions where user_id is not null")
+            .fetch_one(&mut owner)
+            .await
+            .unwrap();
+    assert_eq!(left, 0, "sessions end with their account");
 }

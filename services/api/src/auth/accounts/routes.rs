@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::service::{self, SignUp, SignedUp};
+use super::service::{self, Connections, SignUp, SignedUp};
 use super::store::{Profile, User};
 use crate::app::App;
 use crate::auth::client::ClientQuery;
@@ -81,10 +81,9 @@ async fn sign_up(
         auto_confirm: body.auto_confirm.unwrap_or(false),
         password: body.password,
     };
-    let pool = app.service_pool(&forwarded)?;
-    let transport = client.transport();
-    let done =
-        service::sign_up(&app, &forwarded.project, &pool, &caller, request, transport).await?;
+    let pools = connections(&app, &forwarded)?;
+    let (project, transport) = (&forwarded.project, client.transport());
+    let done = service::sign_up(&app, project, &pools, &caller, request, transport).await?;
     Ok(match done {
         SignedUp::In(signed_in) => sessions::answer_sign_up(signed_in),
         SignedUp::ByAdministrator { user, access_token } => Json(json!({
@@ -178,7 +177,7 @@ impl Validate for Deletion {
 #[serde(rename_all = "camelCase")]
 struct Deleted {
     message: &'static str,
-    deleted_count: u64,
+    deleted_count: usize,
 }
 
 async fn delete(
@@ -188,9 +187,9 @@ async fn delete(
     Valid(body): Valid<Deletion>,
 ) -> Result<Json<Deleted>, ApiError> {
     let ids: Vec<Uuid> = body.user_ids.iter().filter_map(|id| user_id(id)).collect();
-    let pool = app.service_pool(&forwarded)?;
+    let pools = connections(&app, &forwarded)?;
     let (project, client) = (&forwarded.project, forwarded.client);
-    let deleted_count = service::delete(&app, project, &pool, &caller, client, &ids).await?;
+    let deleted_count = service::delete(&app, project, &pools, &caller, client, &ids).await?;
     Ok(Json(Deleted {
         message: "The users were deleted",
         deleted_count,
@@ -219,15 +218,22 @@ async fn change_profile(
     forwarded: Forwarded,
     Body(body): Body<ProfileChange>,
 ) -> Result<Json<Profile>, ApiError> {
-    let pool = app.service_pool(&forwarded)?;
+    let sql_pool = app.sql_pool(&forwarded)?;
     Ok(Json(
-        service::change_profile(&pool, &caller, body.profile).await?,
+        service::change_profile(&sql_pool, &caller, body.profile).await?,
     ))
 }
 
 /// `current` is a path of its own for changes only; to read, it is an id like any other.
 async fn no_such_id() -> ApiError {
     invalid_id()
+}
+
+fn connections(app: &App, forwarded: &Forwarded) -> Result<Connections, ApiError> {
+    Ok(Connections {
+        service: app.service_pool(forwarded)?,
+        sql: app.sql_pool(forwarded)?,
+    })
 }
 
 fn read_id(text: &str) -> Result<Uuid, ApiError> {

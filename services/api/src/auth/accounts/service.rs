@@ -46,15 +46,25 @@ pub(in crate::auth) struct SignedIn {
     pub(in crate::auth) tokens: Tokens,
 }
 
+/// The project's connections.
+#[derive(Debug)]
+pub(super) struct Connections {
+    /// Of the services.
+    pub(super) service: PgPool,
+    /// For what runs the project's own code: every change of accounts.
+    pub(super) sql: PgPool,
+}
+
 /// Creates an account (contract, auth §6.1: the order of the refusals is part of it).
 pub(super) async fn sign_up(
     app: &App,
     project: &Project,
-    pool: &PgPool,
+    pools: &Connections,
     caller: &Identity,
     request: SignUp,
     transport: Transport,
 ) -> Result<SignedUp, Failure> {
+    let pool = &pools.service;
     let config = config::current(pool).await?;
     if config.disable_signup && !caller.is_admin() {
         return Err(Failure::SignupDisabled);
@@ -64,7 +74,7 @@ pub(super) async fn sign_up(
     if store::email_exists(pool, &request.email).await? {
         return Err(Failure::EmailExists);
     }
-    let user = create(app, pool, caller, request).await?;
+    let user = create(app, pools, caller, request).await?;
     app.announce(&project.id, DashboardEvent::of(Resource::Users))
         .await;
     if config.require_email_verification {
@@ -80,7 +90,7 @@ pub(super) async fn sign_up(
 
 async fn create(
     app: &App,
-    pool: &PgPool,
+    pools: &Connections,
     caller: &Identity,
     request: SignUp,
 ) -> Result<User, Failure> {
@@ -96,11 +106,13 @@ async fn create(
         email_verified: caller.is_admin() && request.auto_confirm,
         profile: Value::Object(profile),
     };
-    let id = store::insert(pool, new)
+    let id = store::insert(&pools.sql, new)
         .await?
         .ok_or(Failure::EmailExists)?;
     // It may be deleted by now.
-    store::by_id(pool, id).await?.ok_or(Failure::UserNotFound)
+    store::by_id(&pools.service, id)
+        .await?
+        .ok_or(Failure::UserNotFound)
 }
 
 /// Administrators verify later or vouch; for everybody else a mail would have to go out, and
@@ -139,7 +151,7 @@ pub(super) async fn profile(pool: &PgPool, id: Uuid) -> Result<Profile, Failure>
 
 /// Changes the caller's own profile.
 pub(super) async fn change_profile(
-    pool: &PgPool,
+    sql_pool: &PgPool,
     caller: &Identity,
     changes: Map<String, Value>,
 ) -> Result<Profile, Failure> {
@@ -147,7 +159,7 @@ pub(super) async fn change_profile(
         return Err(Failure::NoProfile);
     }
     let id = caller.subject.as_deref().and_then(fields::user_id);
-    store::merge_profile(pool, id.ok_or(Failure::UserNotFound)?, changes)
+    store::merge_profile(sql_pool, id.ok_or(Failure::UserNotFound)?, changes)
         .await?
         .ok_or(Failure::UserNotFound)
 }
@@ -157,13 +169,16 @@ pub(super) async fn change_profile(
 pub(super) async fn delete(
     app: &App,
     project: &Project,
-    pool: &PgPool,
+    pools: &Connections,
     caller: &Identity,
     client: Option<IpAddr>,
     ids: &[Uuid],
-) -> Result<u64, Failure> {
-    let mut transaction = pool.begin().await?;
-    let deleted = store::delete(&mut transaction, ids).await?;
+) -> Result<usize, Failure> {
+    let deleted = store::delete(&pools.sql, ids).await?;
+    app.invalidate(&project.id, Invalidation::Sessions).await;
+    app.announce(&project.id, DashboardEvent::of(Resource::Users))
+        .await;
+    // By another login role, hence not in one transaction with the deletion.
     let entry = audit::Entry {
         actor: caller.actor(),
         action: "DELETE_USERS",
@@ -171,11 +186,7 @@ pub(super) async fn delete(
         details: json!({ "userIds": ids, "deletedCount": deleted }),
         client,
     };
-    audit::record(&mut *transaction, entry).await?;
-    transaction.commit().await?;
-    app.announce(&project.id, DashboardEvent::of(Resource::Users))
-        .await;
-    app.invalidate(&project.id, Invalidation::Sessions).await;
+    audit::record(&pools.service, entry).await?;
     Ok(deleted)
 }
 

@@ -1,10 +1,20 @@
 //! `auth.users` and the providers linked to them.
+//!
+//! Projects put triggers on `auth.users`, and a trigger runs with the rights of whoever changes the
+//! table. So changes go through [`change`] as `project_admin`, whose code it is; the services'
+//! login role may only read.
+
+use std::io::ErrorKind;
 
 use ingot_http::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::QueryAs;
+use sqlx::{FromRow, PgExecutor, PgPool, Postgres};
 use uuid::Uuid;
+
+use crate::database::{AdminSession, DEADLINE};
 
 /// A user as clients see one (contract, auth §4).
 #[derive(Debug, Clone, FromRow, Serialize)]
@@ -47,6 +57,29 @@ macro_rules! select_user {
     };
 }
 
+/// Runs one statement that changes accounts, on a connection of the login role for administrators'
+/// SQL that nobody uses afterwards; returns what the statement returns.
+async fn change<T>(
+    sql_pool: &PgPool,
+    statement: QueryAs<'_, Postgres, T, PgArguments>,
+) -> sqlx::Result<Vec<T>>
+where
+    T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+{
+    let mut session = AdminSession::open(sql_pool).await?;
+    let running = statement.fetch_all(session.connection());
+    let Ok(result) = tokio::time::timeout(DEADLINE, running).await else {
+        session.end(sql_pool).await;
+        return Err(sqlx::Error::Io(ErrorKind::TimedOut.into()));
+    };
+    let rows = result?;
+    // The change stands, whatever the project's code did to the connection.
+    if let Err(error) = session.close().await {
+        tracing::debug!(%error, "a connection was not closed in order");
+    }
+    Ok(rows)
+}
+
 /// A user to be.
 #[derive(Debug)]
 pub(super) struct NewUser<'a> {
@@ -57,11 +90,8 @@ pub(super) struct NewUser<'a> {
 }
 
 /// Stores a user and returns the id; `None` if the address is taken.
-pub(super) async fn insert(
-    executor: impl PgExecutor<'_>,
-    user: NewUser<'_>,
-) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar(
+pub(super) async fn insert(sql_pool: &PgPool, user: NewUser<'_>) -> sqlx::Result<Option<Uuid>> {
+    let statement = sqlx::query_as(
         "insert into auth.users (email, password, email_verified, profile)
          values ($1, $2, $3, $4)
          on conflict (email) do nothing
@@ -70,9 +100,9 @@ pub(super) async fn insert(
     .bind(user.email)
     .bind(user.password_hash)
     .bind(user.email_verified)
-    .bind(user.profile)
-    .fetch_optional(executor)
-    .await
+    .bind(user.profile);
+    let created: Vec<(Uuid,)> = change(sql_pool, statement).await?;
+    Ok(created.first().map(|&(id,)| id))
 }
 
 /// Whether an account with exactly this address exists.
@@ -151,12 +181,10 @@ pub(super) async fn page(
 }
 
 /// Deletes users with all that hangs on them, their sessions included; unknown ids are ignored.
-pub(super) async fn delete(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx::Result<u64> {
-    let done = sqlx::query("delete from auth.users where id = any($1)")
-        .bind(ids)
-        .execute(connection)
-        .await?;
-    Ok(done.rows_affected())
+pub(super) async fn delete(sql_pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<usize> {
+    let statement = sqlx::query_as("delete from auth.users where id = any($1) returning id");
+    let deleted: Vec<(Uuid,)> = change(sql_pool, statement.bind(ids)).await?;
+    Ok(deleted.len())
 }
 
 /// A profile as anybody may see it.
@@ -175,17 +203,16 @@ pub(super) async fn profile(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<Prof
 
 /// Lays `changes` over the profile, key by key.
 pub(super) async fn merge_profile(
-    pool: &PgPool,
+    sql_pool: &PgPool,
     id: Uuid,
     changes: Map<String, Value>,
 ) -> sqlx::Result<Option<Profile>> {
-    sqlx::query_as(
+    let statement = sqlx::query_as(
         "update auth.users set profile = coalesce(profile, '{}') || $2, updated_at = now()
          where id = $1
          returning id, profile",
     )
     .bind(id)
-    .bind(Value::Object(changes))
-    .fetch_optional(pool)
-    .await
+    .bind(Value::Object(changes));
+    Ok(change(sql_pool, statement).await?.pop())
 }
