@@ -22,7 +22,9 @@ begin
             -- Ingot's services: the platform's tables and nothing else.
             ('ingot_service', 'nologin inherit'),
             -- Owns the tables whose row level security a project defines itself (step 8).
-            ('ingot_row_security', 'nologin')
+            ('ingot_row_security', 'nologin'),
+            -- Owns the accounts, and nothing else (step 4).
+            ('ingot_accounts', 'nologin')
         ) as role (name, attributes)
     loop
         if not exists (select from pg_roles where rolname = wanted.name) then
@@ -73,7 +75,7 @@ begin
     if (select rolsuper from pg_roles where rolname = current_user) then
         return;
     end if;
-    foreach role_name in array array['project_admin', 'ingot_row_security'] loop
+    foreach role_name in array array['project_admin', 'ingot_row_security', 'ingot_accounts'] loop
         if not pg_has_role(current_user, role_name, 'member') then
             begin
                 execute format('grant %I to %I', role_name, current_user);

@@ -50,6 +50,13 @@ grant insert, update, delete, references, trigger on auth.users to project_admin
 -- `project_admin` only. A service that wrote here would run the project's code with its own rights.
 revoke insert, update, delete on auth.users from ingot_service;
 
+-- PostgreSQL checks a project's foreign key to the accounts with the rights of their owner, and on
+-- the way runs the casts that the project defined for its column's type. So the owner must not be
+-- able to do anything else.
+grant usage, create on schema auth to ingot_accounts;
+alter table auth.users owner to ingot_accounts;
+revoke create on schema auth from ingot_accounts;
+
 -- Identities at OAuth providers.
 create table auth.user_providers (
     id uuid not null default gen_random_uuid(),

@@ -132,7 +132,17 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         match self.admit(session, exchange) {
-            Ok(Admission::Proceed) => Ok(false),
+            Ok(Admission::Proceed) => {
+                if exchange.upgrade {
+                    // An upgrade without a body looks finished to pingora, which then ends the
+                    // exchange if the upstream's 101 is read before that end is passed on. This
+                    // keeps the request open; the upstream never sees the header.
+                    session
+                        .req_header_mut()
+                        .insert_header(header::TRANSFER_ENCODING, "chunked")?;
+                }
+                Ok(false)
+            }
             Ok(Admission::Preflight) => {
                 let mut response = cors::preflight(session.req_header())?;
                 if !session.is_body_done() {
@@ -239,6 +249,9 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if exchange.upgrade {
+            request.remove_header(&header::TRANSFER_ENCODING);
+        }
         self.prepare_request(session, exchange, request)
     }
 

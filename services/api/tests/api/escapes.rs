@@ -11,6 +11,13 @@ use crate::harness::{Api, PASSWORD, send};
 
 /// Texts that try to become someone else, or to use what only others may.
 const ATTEMPTS: &[&str] = &[
+    // A cast that runs inside the check of a foreign key, which is made as the table's owner.
+    "CREATE TYPE public.ck AS (v uuid); \
+     CREATE FUNCTION public.ck_uuid(public.ck) RETURNS uuid LANGUAGE plpgsql AS \
+     $$ BEGIN EXECUTE 'CREATE ROLE evil SUPERUSER'; RETURN ($1).v; END $$; \
+     CREATE CAST (public.ck AS uuid) WITH FUNCTION public.ck_uuid(public.ck) AS IMPLICIT; \
+     CREATE TABLE public.r (u public.ck REFERENCES auth.users (id)); \
+     INSERT INTO public.r SELECT ROW(id)::public.ck FROM auth.users",
     // Another role.
     "RESET ROLE; CREATE ROLE evil SUPERUSER",
     "RESET ROLE; UPDATE system.secrets SET key = 'evil'",
