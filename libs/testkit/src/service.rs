@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ingot_config::Settings;
-use ingot_http::header;
+use ingot_http::{ServeError, header};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +14,8 @@ use crate::TestProject;
 
 const READY_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(20);
+/// Ports that are tried before a start is given up.
+const START_ATTEMPTS: u32 = 3;
 
 /// A service under test. Dropping it asks it to stop; [`TestService::stop`] also waits.
 #[derive(Debug)]
@@ -37,7 +39,26 @@ impl TestService {
     pub async fn start<C, F>(
         project: &TestProject,
         settings: &[(&str, &str)],
-        serve: impl FnOnce(C, CancellationToken) -> F,
+        serve: impl Fn(C, CancellationToken) -> F,
+    ) -> anyhow::Result<Self>
+    where
+        C: Settings,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
+        let mut attempt = 1;
+        loop {
+            match Self::start_once(project, settings, &serve).await {
+                // Between the choice of a port and its use another process took it.
+                Err(error) if is_port_taken(&error) && attempt < START_ATTEMPTS => attempt += 1,
+                started => return started,
+            }
+        }
+    }
+
+    async fn start_once<C, F>(
+        project: &TestProject,
+        settings: &[(&str, &str)],
+        serve: &impl Fn(C, CancellationToken) -> F,
     ) -> anyhow::Result<Self>
     where
         C: Settings,
@@ -115,6 +136,11 @@ impl TestService {
         }
         bail!("the service did not become ready: {last}")
     }
+}
+
+fn is_port_taken(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(ServeError::Bind { source, .. })
+        if source.kind() == std::io::ErrorKind::AddrInUse)
 }
 
 impl Drop for TestService {

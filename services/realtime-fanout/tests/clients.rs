@@ -1,8 +1,8 @@
 //! The node as the official client sees it.
 
-mod common;
+mod scene;
 
-use common::{Scene, Sockets, USER};
+use scene::{Scene, Sockets, USER};
 use serde_json::{Value, json};
 use uuid::Uuid;
 

@@ -1,14 +1,14 @@
 //! The node against raw frames: the protocol's bytes, and clients that do not keep to it.
 
-mod common;
+mod scene;
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use common::{Scene, USER};
 use futures::{SinkExt, StreamExt};
 use ingot_testkit::TestService;
 use reqwest::Method;
+use scene::{Scene, USER};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
