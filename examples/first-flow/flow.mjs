@@ -236,7 +236,7 @@ async function realtime(flow) {
     ok(await stranger.database.from(flow.table).insert({ title: 'elsewhere' }));
     ok(await alice.database.from(flow.table).insert({ title: 'for all of you' }));
 
-    for (const event of await Promise.all([bySdk, ...events])) {
+    for (const event of await inTime('the published event', Promise.all([bySdk, ...events]))) {
       assert.equal(event.title, 'for all of you', 'only the own channel is heard');
       assert.equal(event.meta.channel, `realtime:${channel}`);
     }
@@ -258,10 +258,11 @@ const nodeOf = (socket) => socket.io.engine.id.slice(0, 8);
 async function connect(flow, sockets, options) {
   const socket = flow.io(flow.baseUrl, { forceNew: true, reconnection: false, ...options });
   sockets.push(socket);
-  await within('a Socket.IO connection', (resolve, reject) => {
+  const connected = new Promise((resolve, reject) => {
     socket.once('connect', resolve);
     socket.once('connect_error', reject);
   });
+  await inTime('a Socket.IO connection', connected);
   return socket;
 }
 
@@ -288,10 +289,10 @@ async function dashboard(flow) {
 
     const afterPost = update();
     ok(await alice.database.from(flow.table).insert({ title: 'watched' }));
-    const afterDelete = afterPost.then(update);
-    expectChange(await afterPost, flow.table);
+    expectChange(await inTime('data:update after the POST', afterPost), flow.table);
+    const afterDelete = update();
     ok(await alice.database.from(flow.table).delete().eq('title', 'watched'));
-    expectChange(await afterDelete, flow.table);
+    expectChange(await inTime('data:update after the DELETE', afterDelete), flow.table);
     flow.say('5 dashboard', 'an admin socket heard of the POST and of the DELETE');
   } finally {
     sockets.forEach((socket) => socket.disconnect());
@@ -314,18 +315,19 @@ function ok({ data, error }) {
 }
 
 /** The first event that a listener gets. */
-const received = (listen) => within('an event', (resolve) => listen(resolve));
+const received = (listen) => new Promise((resolve) => listen(resolve));
 
-function within(what, executor, milliseconds = 15_000) {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(new Error(`waited ${milliseconds} ms for ${what}`));
-    const timer = setTimeout(late, milliseconds);
-    const settle = (done) => (value) => {
-      clearTimeout(timer);
-      done(value);
-    };
-    executor(settle(resolve), settle(reject));
+/** Waits for a promise, but not for ever. */
+async function inTime(what, promise, milliseconds = 15_000) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited ${milliseconds} ms for ${what}`)), milliseconds);
   });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Repeats `attempt` until it returns something. */

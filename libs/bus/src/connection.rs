@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream;
-use async_nats::{ConnectOptions, ServerAddr};
+use async_nats::{ConnectOptions, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use ingot_config::{ByteSize, Secret};
@@ -71,6 +71,9 @@ pub enum BusError {
     /// A subscription could not be made.
     #[error("cannot subscribe on the bus: {0}")]
     Subscribe(#[from] async_nats::SubscribeError),
+    /// The server says nothing.
+    #[error("the bus does not answer: {0}")]
+    Silent(#[from] async_nats::RequestError),
     /// The stream of a project's rooms could not be made.
     #[error("cannot make the stream for room messages: {0}")]
     CreateStream(#[from] jetstream::context::CreateStreamError),
@@ -172,12 +175,15 @@ impl Bus {
         self.publish_json(subjects::dashboard(project), event).await
     }
 
-    /// Hears what dashboards should refresh on.
+    /// Hears what dashboards should refresh on. When this returns, nothing said from then on is
+    /// missed, as long as the connection stands.
     pub async fn dashboard_events(
         &self,
         project: &ProjectId,
     ) -> Result<impl Stream<Item = DashboardEvent> + Send + Unpin + use<>, BusError> {
-        self.subscribe_json(subjects::dashboard(project)).await
+        let events = self.subscribe_json(subjects::dashboard(project)).await?;
+        self.settle().await?;
+        Ok(events)
     }
 
     /// Tells all services that caches of a project no longer hold.
@@ -196,6 +202,16 @@ impl Bus {
         project: &ProjectId,
     ) -> Result<impl Stream<Item = Invalidation> + Send + Unpin + use<>, BusError> {
         self.subscribe_json(subjects::invalidation(project)).await
+    }
+
+    /// Waits until the server has done what this connection asked of it so far: it takes one
+    /// connection's commands in order, and says at once that nobody answers here.
+    async fn settle(&self) -> Result<(), BusError> {
+        match self.client.request(subjects::NOBODY, Bytes::new()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Publishes `message` as JSON with the current trace context.

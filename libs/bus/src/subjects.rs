@@ -6,6 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ingot_project::ProjectId;
 use sha2::{Digest, Sha256};
 
+/// A subject that nobody ever listens to: a question there is answered by the server itself.
+pub(crate) const NOBODY: &str = "ingot.nobody";
+
 /// Stream that keeps a project's room messages for gap fill. One per project: its relay is the
 /// only writer, so that "the message before this one" has a meaning, and one project's burst
 /// cannot push another's history out.

@@ -20,11 +20,13 @@ pub(crate) async fn feed(node: Arc<Node>, room: Arc<Room>) {
     loop {
         match node.bus.dashboard_events(room.project()).await {
             Ok(mut events) => {
+                room.set_fed(true);
                 while let Some(event) = events.next().await {
                     let meta = Meta::system(Some("role:project_admin"));
                     let body = with_meta(&body(event).to_string(), &meta);
                     room.emit(&event_frame("data:update", &body), None);
                 }
+                room.set_fed(false);
             }
             Err(error) => tracing::warn!(%error, "cannot hear dashboard events"),
         }

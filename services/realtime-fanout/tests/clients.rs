@@ -362,6 +362,31 @@ async fn two_nodes_deliver_and_count_and_admins_hear_of_changes() -> anyhow::Res
 }
 
 #[tokio::test]
+async fn a_connected_admin_misses_no_change() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let node = scene.node().await?;
+    let mut sockets = Sockets::start()?;
+    let admin = json!({"apiKey": scene.keys.api_key.expose()});
+    let event = ingot_bus::DashboardEvent::of(ingot_bus::Resource::Users);
+    // Each is the only one in its room when it comes, so the room has yet to be fed.
+    for round in 0..10 {
+        let name = format!("admin{round}");
+        sockets.connect(scene.connect(&name, &node, &admin)).await?;
+        scene
+            .bus
+            .publish_dashboard(&scene.project.project().id, &event)
+            .await?;
+        let update = sockets.hear(&name, "event").await?;
+        assert_eq!(update["args"][0]["resource"], "users");
+        sockets
+            .tell(json!({"do": "disconnect", "socket": name}))
+            .await?;
+        sockets.hear(&name, "disconnected").await?;
+    }
+    node.stop().await
+}
+
+#[tokio::test]
 async fn a_stop_is_told_and_clients_come_back() -> anyhow::Result<()> {
     let scene = Scene::new().await?;
     let node = scene.node().await?;

@@ -41,7 +41,7 @@ pub(super) fn start(node: &Arc<Node>, room: &Arc<Room>) {
                     .await
             });
         }
-        RoomName::Role(_) | RoomName::User(_) => {}
+        RoomName::Role(_) | RoomName::User(_) => room.set_fed(true),
     }
 }
 

@@ -28,7 +28,8 @@ pub(crate) struct Room {
     name: RoomName,
     members: RwLock<HashMap<SocketId, Arc<Client>>>,
     roster: Mutex<Roster>,
-    /// Whether the feed is in place: nothing published from then on is missed.
+    /// Whether the feed is in place, if the room needs one: nothing published from then on is
+    /// missed.
     fed: watch::Sender<bool>,
     closed: CancellationToken,
 }
@@ -92,7 +93,8 @@ impl Room {
         change(&mut self.roster.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn set_fed(&self, fed: bool) {
+    /// The feed is in place, or no longer.
+    pub(crate) fn set_fed(&self, fed: bool) {
         self.fed.send_replace(fed);
     }
 

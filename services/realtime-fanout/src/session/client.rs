@@ -60,8 +60,12 @@ impl Client {
         &self.identity
     }
 
-    /// Queues a frame. A client whose queue is full reads too slowly and is disconnected.
+    /// Queues a frame. A client whose queue is full reads too slowly and is disconnected; one that
+    /// has not been told yet that it is in the namespace gets nothing.
     pub(crate) fn send(&self, frame: Str) -> bool {
+        if !self.engine.data.is_joined() {
+            return false;
+        }
         let sent = self.engine.emit(frame).is_ok();
         if !sent {
             disconnect(&self.engine, "slow");

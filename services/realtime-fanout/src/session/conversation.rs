@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use ingot_http::Forwarded;
 use serde_json::{Map, Value as Json};
 use socketioxide_core::Value;
@@ -21,6 +22,9 @@ use crate::rooms::{Room, RoomName};
 
 /// A session that does not join the namespace within this time is closed (contract, realtime §1).
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(45);
+
+/// How long a client waits for its own rooms' feeds.
+const FEED_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The packet cannot be answered within the protocol: the session ends.
 #[derive(Debug)]
@@ -140,16 +144,21 @@ impl Conversation {
         let user = RoomName::User(identity.actor().to_owned());
         let role = RoomName::Role(identity.role.as_str().to_owned());
         let client = Arc::new(Client::new(project, identity, Arc::clone(&self.engine)));
-        client.send(connected_frame(client.id()));
         let own = [user, role].map(|name| self.node.rooms.enter(&self.node, &client, name));
-        self.engine.data.set_joined(true);
         metrics::gauge!("realtime_sockets").increment(1.0);
+        let welcome = connected_frame(client.id());
         self.membership = Some(Membership {
             node: Arc::clone(&self.node),
             client,
-            own: own.into(),
+            own: own.to_vec(),
             channels: HashMap::new(),
         });
+        // Who is told that it is connected misses nothing from then on; but a bus that is away
+        // must not keep anybody out.
+        let fed = own.iter().map(|room| room.fed());
+        let _late = tokio::time::timeout(FEED_PATIENCE, join_all(fed)).await;
+        self.engine.emit(welcome).map_err(|_| Violation)?;
+        self.engine.data.set_joined(true);
         Ok(())
     }
 
