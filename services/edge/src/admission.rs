@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderValue, Method, header};
+use http::{HeaderValue, Method, Version, header};
 use ingot_http::ApiError;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
@@ -117,6 +117,7 @@ impl Gateway {
 
 fn asks_for_websocket(request: &RequestHeader) -> bool {
     request.method == Method::GET
+        && request.version == Version::HTTP_11
         && request
             .headers
             .get(header::UPGRADE)

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use ingot_config::Problems;
 use ingot_http::{ApiError, BodySettings};
+use pingora::connectors::http::v1::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -44,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) rate_limit: HeaderValue,
     pub(crate) keep_alive: HeaderValue,
     pub(crate) keep_alive_seconds: u64,
+    /// Connections of WebSockets, which are nobody's afterwards.
+    pub(crate) connector: Connector,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -76,6 +79,7 @@ impl Gateway {
             rate_limit: HeaderValue::from(settings.rate_limit),
             keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
             keep_alive_seconds,
+            connector: Connector::new(None),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),
@@ -86,6 +90,34 @@ impl Gateway {
     fn pool(&self, service: Service) -> &Arc<Pool> {
         let [api, ..] = &self.pools;
         self.pools.get(service.index()).unwrap_or(api)
+    }
+
+    /// The member that gets the exchange, and how to connect to it.
+    pub(crate) async fn next_peer(&self, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let pool = self.pool(exchange.service().unwrap_or(Service::Api));
+        let node = match exchange.node {
+            Some(node) => pool.node(node).await,
+            None => None,
+        };
+        // A session whose node is gone goes to any: it answers that the session is unknown, and
+        // the client starts a new one.
+        let Some(lease) = node.or_else(|| pool.choose(&exchange.tried)) else {
+            return Error::e_explain(
+                ErrorType::HTTPStatus(StatusCode::SERVICE_UNAVAILABLE.as_u16()),
+                "no upstream is available",
+            );
+        };
+        exchange.tried.add(lease.member().address);
+        let peer = lease.member().peer();
+        exchange.lease = Some(lease);
+        Ok(peer)
+    }
+
+    /// The member chosen last takes no connections.
+    pub(crate) fn note_refusal(&self, exchange: &Exchange) {
+        if let (Some(lease), Some(service)) = (&exchange.lease, exchange.service()) {
+            self.pool(service).refused(lease.member());
+        }
     }
 
     /// Gives an answer of the edge's own, and ends the connection if the request's body is still
@@ -134,14 +166,9 @@ impl ProxyHttp for Gateway {
         match self.admit(session, exchange) {
             Ok(Admission::Proceed) => {
                 if exchange.upgrade {
-                    // An upgrade without a body looks finished to pingora, which then ends the
-                    // exchange if the upstream's 101 is read before that end is passed on. This
-                    // keeps the request open; the upstream never sees the header.
-                    session
-                        .req_header_mut()
-                        .insert_header(header::TRANSFER_ENCODING, "chunked")?;
+                    self.tunnel(session, exchange).await?;
                 }
-                Ok(false)
+                Ok(exchange.upgrade)
             }
             Ok(Admission::Preflight) => {
                 let mut response = cors::preflight(session.req_header())?;
@@ -170,7 +197,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.body_seen += body.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        if exchange.body_seen > exchange.body_limit && !session.was_upgraded() {
+        if exchange.body_seen > exchange.body_limit {
             return Error::e_explain(
                 ErrorType::HTTPStatus(StatusCode::PAYLOAD_TOO_LARGE.as_u16()),
                 "the body exceeds its limit",
@@ -181,26 +208,10 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(
         &self,
-        _session: &mut Session,
+        __session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        let pool = self.pool(exchange.service().unwrap_or(Service::Api));
-        let node = match exchange.node {
-            Some(node) => pool.node(node).await,
-            None => None,
-        };
-        // A session whose node is gone goes to any: it answers that the session is unknown, and
-        // the client starts a new one.
-        let Some(lease) = node.or_else(|| pool.choose(&exchange.tried)) else {
-            return Error::e_explain(
-                ErrorType::HTTPStatus(StatusCode::SERVICE_UNAVAILABLE.as_u16()),
-                "no upstream is available",
-            );
-        };
-        exchange.tried.add(lease.member().address);
-        let peer = lease.member().peer(exchange.upgrade);
-        exchange.lease = Some(lease);
-        Ok(peer)
+        self.next_peer(exchange).await
     }
 
     /// Nothing has been sent: another member may have the request, whatever it is.
@@ -211,9 +222,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        if let (Some(lease), Some(service)) = (&exchange.lease, exchange.service()) {
-            self.pool(service).refused(lease.member());
-        }
+        self.note_refusal(exchange);
         error.set_retry(exchange.tried.may_go_on());
         error
     }
@@ -234,7 +243,6 @@ impl ProxyHttp for Gateway {
         let unanswered = session.response_written().is_none();
         let again = upstream_failed
             && unanswered
-            && !exchange.upgrade
             && session.req_header().method.is_safe()
             && !session.as_ref().retry_buffer_truncated()
             && !is_timeout(error.etype())
@@ -249,9 +257,6 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if exchange.upgrade {
-            request.remove_header(&header::TRANSFER_ENCODING);
-        }
         self.prepare_request(session, exchange, request)
     }
 
@@ -264,7 +269,7 @@ impl ProxyHttp for Gateway {
         if let Some(lease) = &exchange.lease {
             lease.member().succeeded();
         }
-        if response.status == StatusCode::SWITCHING_PROTOCOLS || is_event_stream(response) {
+        if is_event_stream(response) {
             exchange.flight.becomes_stream();
         }
         self.prepare_answer(session, exchange, response)

@@ -24,6 +24,7 @@ mod session;
 mod settings;
 mod trace;
 mod traffic;
+mod tunnel;
 mod upstream;
 
 use std::net::SocketAddr;

@@ -44,8 +44,7 @@ pub(crate) struct Timeouts {
 pub(crate) struct Member {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    request_peer: HttpPeer,
-    stream_peer: HttpPeer,
+    peer: HttpPeer,
     health: AtomicU8,
     silences: AtomicU32,
     failures: AtomicU32,
@@ -58,20 +57,17 @@ pub(crate) struct Member {
 impl Member {
     /// A member nothing is known of yet.
     pub(crate) fn new(address: SocketAddr, timeouts: Timeouts) -> Self {
-        let mut request_peer = HttpPeer::new(address, false, String::new());
-        request_peer.options.connection_timeout = Some(timeouts.connect);
-        request_peer.options.total_connection_timeout = Some(timeouts.connect);
-        request_peer.options.read_timeout = Some(timeouts.silence);
-        request_peer.options.write_timeout = Some(timeouts.silence);
+        let mut peer = HttpPeer::new(address, false, String::new());
+        peer.options.connection_timeout = Some(timeouts.connect);
+        peer.options.total_connection_timeout = Some(timeouts.connect);
+        peer.options.read_timeout = Some(timeouts.silence);
+        peer.options.write_timeout = Some(timeouts.silence);
         // Below the 30 s after which the services close idle connections themselves, so that a
         // request is not sent into a closing one.
-        request_peer.options.idle_timeout = Some(Duration::from_secs(15));
-        let mut stream_peer = request_peer.clone();
-        stream_peer.options.read_timeout = None;
+        peer.options.idle_timeout = Some(Duration::from_secs(15));
         Self {
             address,
-            request_peer,
-            stream_peer,
+            peer,
             health: AtomicU8::new(Health::Alive as u8),
             silences: AtomicU32::new(0),
             failures: AtomicU32::new(0),
@@ -82,13 +78,9 @@ impl Member {
         }
     }
 
-    /// How to connect; a stream may be silent for as long as it likes.
-    pub(crate) fn peer(&self, is_stream: bool) -> Box<HttpPeer> {
-        Box::new(if is_stream {
-            self.stream_peer.clone()
-        } else {
-            self.request_peer.clone()
-        })
+    /// How to connect.
+    pub(crate) fn peer(&self) -> Box<HttpPeer> {
+        Box::new(self.peer.clone())
     }
 
     /// Its health for choosing: an ejected member counts as merely alive.

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use axum::extract::ws::{Message as Sent, WebSocketUpgrade};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::{SinkExt, StreamExt};
+use http::{StatusCode, Uri};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_tungstenite::connect_async;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{TestEdge, Upstream};
 
@@ -53,4 +57,82 @@ async fn messages_pass_in_both_directions_and_silence_is_no_fault() {
         Message::text("still there?")
     );
     socket.close(None).await.unwrap();
+}
+
+/// Greets at once, as Engine.IO does, and then echoes; refuses who asks for `refused`.
+fn greeter() -> Upstream {
+    async fn upgrade(uri: Uri, upgrade: WebSocketUpgrade) -> Response {
+        if uri.query().is_some_and(|query| query.contains("refused")) {
+            return (StatusCode::BAD_REQUEST, "Session ID unknown").into_response();
+        }
+        upgrade.on_upgrade(|mut socket| async move {
+            let mut next = Some(Ok(Sent::text("welcome")));
+            while let Some(Ok(message @ Sent::Text(_))) = next {
+                if socket.send(message).await.is_err() {
+                    return;
+                }
+                next = socket.recv().await;
+            }
+        })
+    }
+    Upstream::with("greeter", None, |router| {
+        router.route("/socket.io/", get(upgrade))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_at_once_all_get_through_or_hear_why_not() {
+    let upstream = greeter();
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_REALTIME", upstream.address.to_string()),
+        ("INGOT_RATE_LIMIT", "1000000".to_owned()),
+    ])
+    .await;
+    let base = format!("ws://{}/socket.io/?EIO=4&transport=websocket", edge.address);
+    let clients = (0..20).map(|client| {
+        let base = base.clone();
+        tokio::spawn(async move {
+            for round in 0..50 {
+                if (client + round) % 5 == 0 {
+                    let refused = connect_async(format!("{base}&refused")).await;
+                    let Err(Error::Http(answer)) = refused else {
+                        panic!("not refused: {refused:?}");
+                    };
+                    assert_eq!(answer.status(), 400);
+                    assert_eq!(answer.body().as_deref(), Some(&b"Session ID unknown"[..]));
+                    continue;
+                }
+                let (mut socket, _) = connect_async(&base).await.unwrap();
+                // Neither waits for the other: the greeting may be on its way with the 101.
+                socket.send(Message::text("2probe")).await.unwrap();
+                for expected in ["welcome", "2probe"] {
+                    let message = socket.next().await.unwrap().unwrap();
+                    assert_eq!(message, Message::text(expected));
+                }
+            }
+        })
+    });
+    let all = futures::future::try_join_all(clients);
+    let in_time = tokio::time::timeout(Duration::from_mins(1), all).await;
+    in_time.expect("some hang").unwrap();
+}
+
+#[tokio::test]
+async fn after_a_refusal_the_connection_goes_on() {
+    let upstream = greeter();
+    let edge = TestEdge::start(&[("INGOT_UPSTREAM_REALTIME", upstream.address.to_string())]).await;
+    let mut connection = TcpStream::connect(edge.address).await.unwrap();
+    for _ in 0..2 {
+        let handshake = "GET /socket.io/?refused HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\n\
+            Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        connection.write_all(handshake.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"Session ID unknown") {
+            let read = connection.read_buf(&mut answer);
+            let read = tokio::time::timeout(Duration::from_secs(10), read).await;
+            let text = String::from_utf8_lossy(&answer);
+            assert_ne!(read.expect("no full answer").unwrap(), 0, "{text}");
+        }
+    }
 }
