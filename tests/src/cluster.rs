@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 
 use anyhow::{Context, ensure};
 use tempfile::TempDir;
@@ -22,6 +22,14 @@ impl TestCluster {
     /// # Errors
     /// It does not become ready.
     pub fn start(counts: &[&str]) -> anyhow::Result<Self> {
+        Self::start_with(counts, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    ///
+    /// # Errors
+    /// It does not become ready.
+    pub fn start_with(counts: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let home = tempfile::tempdir()?;
         // PostgreSQL may run as another user.
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711))?;
@@ -29,7 +37,11 @@ impl TestCluster {
             home,
             variables: BTreeMap::new(),
         };
-        let output = cluster.ingot(&[&["cluster", "--detach"], counts].concat())?;
+        let output = cluster
+            .ingot(&[&["cluster", "--detach"], counts].concat())?
+            .envs(settings.iter().copied())
+            .output()
+            .context("`ingot` is not built")?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "no cluster: {errors}");
         let stack = std::fs::read_to_string(cluster.home.path().join(".ingot/stack.env"))?;
@@ -71,24 +83,25 @@ impl TestCluster {
         Ok(())
     }
 
-    fn ingot(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let program = program()?;
-        Command::new(&program)
+    fn ingot(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(program()?);
+        command
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             // Tests run side by side.
             .env("PORT", "0")
-            .current_dir(self.home.path())
-            .output()
-            .with_context(|| format!("{} is not built", program.display()))
+            .current_dir(self.home.path());
+        Ok(command)
     }
 }
 
 impl Drop for TestCluster {
     fn drop(&mut self) {
         // Without it the processes would outlive the test.
-        self.ingot(&["down"]).ok();
+        if let Ok(mut down) = self.ingot(&["down"]) {
+            down.output().ok();
+        }
     }
 }
 

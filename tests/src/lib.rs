@@ -4,8 +4,10 @@
 //! their own, which can be killed. The tests are in `tests/`, the scripts that drive the official clients in `clients/`.
 
 mod cluster;
+mod collector;
 
 pub use cluster::TestCluster;
+pub use collector::Collector;
 
 use std::time::Duration;
 

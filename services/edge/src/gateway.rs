@@ -191,7 +191,7 @@ impl ProxyHttp for Gateway {
     /// Counts bodies that came without a length.
     async fn request_body_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         body: &mut Option<Bytes>,
         _end_of_stream: bool,
         exchange: &mut Exchange,
@@ -208,7 +208,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(
         &self,
-        __session: &mut Session,
+        _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         self.next_peer(exchange).await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 
 /// Makes a session of the login role for administrators' SQL act as `project_admin`, with a limit
 /// on the time of each statement.
@@ -22,10 +22,24 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(35);
 /// (contract, database §11).
 pub(crate) async fn begin_as_admin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
     let mut transaction = pool.begin().await?;
-    sqlx::raw_sql(ENTER_ADMIN_LOCALLY)
+    let enter = format!("{ENTER_ADMIN_LOCALLY}{}", trace("set local"));
+    sqlx::raw_sql(AssertSqlSafe(enter))
         .execute(&mut *transaction)
         .await?;
     Ok(transaction)
+}
+
+/// Tells what the database publishes which trace it belongs to, if there is one.
+fn trace(set: &str) -> String {
+    // Digits, letters and dashes: nothing that would end the text.
+    ingot_telemetry::current_traceparent()
+        .filter(|trace| {
+            trace
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        })
+        .map(|trace| format!("; {set} ingot.traceparent = '{trace}'"))
+        .unwrap_or_default()
 }
 
 /// A session as `project_admin` on the login role whose only right is to become it, for whatever
@@ -43,7 +57,10 @@ impl AdminSession {
     pub(crate) async fn open(pool: &PgPool) -> sqlx::Result<Self> {
         let mut connection = pool.acquire().await?;
         connection.close_on_drop();
-        sqlx::raw_sql(ENTER_ADMIN).execute(&mut *connection).await?;
+        let enter = format!("{ENTER_ADMIN}{}", trace("set"));
+        sqlx::raw_sql(AssertSqlSafe(enter))
+            .execute(&mut *connection)
+            .await?;
         let process = sqlx::query_scalar("select pg_catalog.pg_backend_pid()")
             .persistent(false)
             .fetch_one(&mut *connection)
