@@ -2,7 +2,7 @@
 //!
 //! A library without an HTTP server. [`Engine::handle`] takes a method, a path, a raw query
 //! string, headers, a body and an identity, and answers with a status, headers and a body. The
-//! stages are apart and, but for the last two, pure:
+//! stages are apart and, but for the last three, pure:
 //!
 //! | module | does |
 //! |---|---|
@@ -11,7 +11,8 @@
 //! | `plan` | looks names up in the schema cache and applies the dialect's rules |
 //! | `sql` | renders one parameterised statement |
 //! | `answer` | makes the response from the one row that comes back |
-//! | `executor` | runs `BEGIN`, the settings, the statement and `COMMIT` in one flush |
+//! | `executor` | runs the settings and the statement as one transaction, in one flush |
+//! | `wire` | speaks PostgreSQL's protocol |
 //! | `engine` | leads a request through all of them |
 //!
 //! ```no_run
@@ -62,13 +63,14 @@ mod request;
 mod schema;
 mod settings;
 mod sql;
+mod wire;
 
 pub use answer::Response;
 pub use engine::{BuildError, Engine};
 pub use error::RestError;
-pub use executor::tls::Tls;
 pub use request::{Request, Session, Target};
 pub use schema::{
     Column, ForeignKey, Function, ObjectName, Parameter, Relation, RelationKind, Schema, Volatility,
 };
 pub use settings::{EngineSettings, OpenApiMode, TransactionEnding};
+pub use wire::tls::Tls;

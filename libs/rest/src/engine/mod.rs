@@ -13,8 +13,7 @@ use tokio_postgres::Config;
 
 use crate::answer::{Response, of_options};
 use crate::error::RestError;
-use crate::executor::tls::Tls;
-use crate::executor::{Answered, Connections, Job, Lease, open_pool};
+use crate::executor::{Answered, Connections, Job, open_pool};
 use crate::operation::Operation;
 use crate::plan::{self, Parsed, Planner};
 use crate::request::preferences::TransactionEnd;
@@ -22,6 +21,7 @@ use crate::request::profile::negotiate;
 use crate::request::{Request, Session, Target};
 use crate::schema::{Schema, SchemaStore};
 use crate::settings::EngineSettings;
+use crate::wire::tls::Tls;
 use settings::Asked;
 use stopwatch::Stopwatch;
 
@@ -108,14 +108,8 @@ impl Engine {
         };
         self.check_timezone(&mut parsed).await?;
         stopwatch.lap("plan");
-        let execution = || self.execute(request, session, &parsed, &operation, &schema);
-        let answered = match execution().await {
-            // The connection may have died in the pool. Reading twice does no harm.
-            Err(error) if error.is_lost_connection() && operation.read_only() => {
-                execution().await?
-            }
-            answered => answered?,
-        };
+        let answered = self.execute(request, session, &parsed, &operation, &schema);
+        let answered = answered.await?;
         stopwatch.lap("transaction");
         let honours = self.settings.transaction_ending.allows_override();
         let mut response = operation.answer(&parsed, &request.path(), &answered, honours)?;
@@ -213,8 +207,7 @@ impl Engine {
             schema_version: schema.version,
             authenticated: session.authenticated,
         };
-        let mut lease = Lease::take(&self.pool, self.settings.pool_queue).await?;
-        let mut answered = job.run(&mut lease).await?;
+        let mut answered = job.run(&self.pool, self.settings.pool_queue).await?;
         Operation::apply_estimate(parsed, &self.settings, &mut answered);
         Ok(answered)
     }

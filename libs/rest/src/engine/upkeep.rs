@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use crate::error::RestError;
-use crate::executor::{Lease, Notice, listen};
+use crate::executor::{Notice, listen, query};
 use crate::plan::Parsed;
 use crate::request::Target;
 use crate::schema::Schema;
@@ -103,27 +103,20 @@ impl Engine {
                 Ok(None)
             };
         }
-        let mut lease = Lease::take(&self.pool, self.settings.pool_queue).await?;
-        let client = &lease.work()?.client;
-        let text = tokio_postgres::types::Type::TEXT;
-        let row = client
-            .query_typed_one(probe, &[(profile, text.clone()), (name, text)])
-            .await;
-        let exists = row.and_then(|row| row.try_get::<_, bool>(0));
-        lease.rest();
-        drop(lease);
-        match exists {
-            Ok(true) => self.reload_schema().await.map(Some),
-            Ok(false) => Ok(None),
-            Err(error) => Err(crate::error::from_postgres(&error, true)),
+        let names: &[&str] = &[profile, name];
+        let [found] = query(&self.pool, self.settings.pool_queue, [(probe, names)]).await?;
+        if found.is_empty() {
+            return Ok(None);
         }
+        self.reload_schema().await.map(Some)
     }
 }
 
-const RELATION_EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_class c \
+const RELATION_EXISTS: &str = "SELECT FROM pg_class c \
     JOIN pg_namespace n ON n.oid = c.relnamespace \
-    WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'v', 'm', 'f', 'p'))";
+    WHERE n.nspname = $1::text AND c.relname = $2::text \
+    AND c.relkind IN ('r', 'v', 'm', 'f', 'p') LIMIT 1";
 
-const FUNCTION_EXISTS: &str = "SELECT EXISTS (SELECT FROM pg_proc p \
+const FUNCTION_EXISTS: &str = "SELECT FROM pg_proc p \
     JOIN pg_namespace n ON n.oid = p.pronamespace \
-    WHERE n.nspname = $1 AND p.proname = $2 AND p.prokind = 'f')";
+    WHERE n.nspname = $1::text AND p.proname = $2::text AND p.prokind = 'f' LIMIT 1";

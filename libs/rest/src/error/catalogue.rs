@@ -4,6 +4,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::RestError;
+use crate::wire::Fault;
 
 // Group 0: the connection.
 impl RestError {
@@ -17,13 +18,14 @@ impl RestError {
         .details(details)
     }
 
-    /// PGRST001: the connection broke while it was used.
-    pub(crate) fn connection_lost() -> Self {
+    /// PGRST001: the connection broke while it was used. What a write did by then is not known.
+    pub(crate) fn connection_lost(reason: &str) -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "PGRST001",
             "Database client error. Retrying the connection.",
         )
+        .details(reason)
     }
 
     /// PGRST002: there is no schema cache yet.
@@ -308,15 +310,10 @@ impl RestError {
     }
 
     /// What PostgreSQL reported.
-    pub(crate) fn reported(
-        status: StatusCode,
-        code: &str,
-        message: &str,
-        details: Option<&str>,
-        hint: Option<&str>,
-    ) -> Self {
-        Self::new(status, code, message)
+    pub(crate) fn reported(status: StatusCode, fault: &Fault) -> Self {
+        let details = fault.detail.as_deref();
+        Self::new(status, &fault.code, fault.message.as_str())
             .details(details.map_or(Value::Null, Value::from))
-            .maybe_hint(hint.map(str::to_owned))
+            .maybe_hint(fault.hint.clone())
     }
 }

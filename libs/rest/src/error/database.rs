@@ -4,48 +4,31 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use super::RestError;
+use crate::wire::{Fault, WireError};
 
-/// The parts of a PostgreSQL error that matter here.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct DatabaseFault<'a> {
-    pub(crate) code: &'a str,
-    pub(crate) message: &'a str,
-    pub(crate) detail: Option<&'a str>,
-    pub(crate) hint: Option<&'a str>,
+/// Turns a failed exchange into an answer. `authenticated` decides between 401 and 403.
+pub(crate) fn from_wire(error: &WireError, authenticated: bool) -> RestError {
+    match error {
+        WireError::Fault(fault) => answer(fault, authenticated),
+        WireError::Lost { reason, .. } => RestError::connection_lost(reason),
+        WireError::Refused(reason) => RestError::no_connection(reason),
+    }
 }
 
-/// Turns an error of the client library into an answer.
-pub(crate) fn from_postgres(error: &tokio_postgres::Error, authenticated: bool) -> RestError {
-    let Some(fault) = error.as_db_error() else {
-        tracing::warn!(%error, "connection to the database failed");
-        return RestError::connection_lost();
-    };
-    answer(
-        DatabaseFault {
-            code: fault.code().code(),
-            message: fault.message(),
-            detail: fault.detail(),
-            hint: fault.hint(),
-        },
-        authenticated,
-    )
-}
-
-/// The answer for a fault. `authenticated` decides between 401 and 403.
-pub(crate) fn answer(fault: DatabaseFault<'_>, authenticated: bool) -> RestError {
+fn answer(fault: &Fault, authenticated: bool) -> RestError {
     if fault.code == "PGRST" {
         return raised(fault).unwrap_or_else(RestError::bad_raise);
     }
     let status = status_of(fault, authenticated);
-    let error = RestError::reported(status, fault.code, fault.message, fault.detail, fault.hint);
+    let error = RestError::reported(status, fault);
     if status == StatusCode::UNAUTHORIZED {
         return error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     error
 }
 
-fn status_of(fault: DatabaseFault<'_>, authenticated: bool) -> StatusCode {
-    let code = fault.code;
+fn status_of(fault: &Fault, authenticated: bool) -> StatusCode {
+    let code = fault.code.as_str();
     match code {
         "23503" | "23505" => return StatusCode::CONFLICT,
         "25006" => return StatusCode::METHOD_NOT_ALLOWED,
@@ -93,11 +76,12 @@ struct RaisedDetail {
 }
 
 /// An answer that a function composed: body in the message, status and headers in the detail.
-fn raised(fault: DatabaseFault<'_>) -> Result<RestError, &'static str> {
+fn raised(fault: &Fault) -> Result<RestError, &'static str> {
     let message: RaisedMessage =
-        serde_json::from_str(fault.message).map_err(|_| "Invalid JSON value for MESSAGE")?;
+        serde_json::from_str(&fault.message).map_err(|_| "Invalid JSON value for MESSAGE")?;
     let detail = fault
         .detail
+        .as_deref()
         .ok_or("DETAIL is missing in the RAISE statement")?;
     let detail: RaisedDetail =
         serde_json::from_str(detail).map_err(|_| "Invalid JSON value for DETAIL")?;

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-pub(crate) use database::from_postgres;
+pub(crate) use database::from_wire;
 
 /// An error answer.
 #[derive(Debug, Clone)]
@@ -75,14 +75,14 @@ impl RestError {
         &self.parts.code
     }
 
+    /// The database could not be asked.
+    pub(crate) fn is_of_connection(&self) -> bool {
+        matches!(self.code(), "PGRST000" | "PGRST001" | "PGRST003")
+    }
+
     /// Headers that belong to the answer, without the content type.
     pub(crate) fn headers(&self) -> &HeaderMap {
         &self.parts.headers
-    }
-
-    /// The connection broke before the answer came.
-    pub(crate) fn is_lost_connection(&self) -> bool {
-        self.parts.code == "PGRST001"
     }
 
     /// The JSON body.

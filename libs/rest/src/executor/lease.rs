@@ -1,42 +1,34 @@
 //! A connection on loan, which goes back to the pool only if nothing is under way on it.
 
+use std::ops::{Deref, DerefMut};
+
 use deadpool::managed::{Object, PoolError, TimeoutType};
 
-use super::connection::{Connection, Connections, Connector};
+use super::pool::{Connections, Connector, Session};
 use crate::error::RestError;
+use crate::wire::WireError;
 
 /// A connection taken from the pool.
 ///
 /// If it is dropped in the middle of a request (the client hung up, time ran out), the statement is
 /// cancelled in PostgreSQL and the connection is closed.
-pub(crate) struct Lease {
-    connection: Option<Object<Connector>>,
-    idle: bool,
-}
+pub(super) struct Lease(Object<Connector>);
 
 impl Lease {
     /// Takes a connection; 504 if none is free in time or too many wait already.
-    pub(crate) async fn take(pool: &Connections, max_waiting: usize) -> Result<Self, RestError> {
+    pub(super) async fn take(pool: &Connections, max_waiting: usize) -> Result<Self, RestError> {
         if pool.status().waiting > max_waiting {
             return Err(RestError::pool_timeout());
         }
         match pool.get().await {
-            Ok(connection) => Ok(Self {
-                connection: Some(connection),
-                idle: true,
-            }),
+            Ok(session) => Ok(Self(session)),
             Err(PoolError::Timeout(TimeoutType::Create)) => Err(RestError::no_connection(
                 "the database did not answer in time",
             )),
             Err(PoolError::Timeout(_)) => Err(RestError::pool_timeout()),
             Err(PoolError::Backend(error)) => {
                 tracing::warn!(%error, "cannot connect to the database");
-                let refused = error.as_db_error().map(|fault| fault.message().to_owned());
-                Err(RestError::no_connection(
-                    refused
-                        .as_deref()
-                        .unwrap_or("the database cannot be reached"),
-                ))
+                Err(RestError::no_connection(&error.to_string()))
             }
             Err(error) => {
                 tracing::warn!(%error, "connection pool failed");
@@ -44,35 +36,48 @@ impl Lease {
             }
         }
     }
+}
 
-    /// The connection, for work that must not be interrupted unnoticed: [`Lease::rest`] ends it.
-    pub(crate) fn work(&mut self) -> Result<&mut Connection, RestError> {
-        self.idle = false;
-        let connection = self.connection.as_deref_mut();
-        connection.ok_or_else(RestError::connection_lost)
+impl Deref for Lease {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
     }
+}
 
-    /// All that was sent has been answered.
-    pub(crate) fn rest(&mut self) {
-        self.idle = true;
+impl DerefMut for Lease {
+    fn deref_mut(&mut self) -> &mut Session {
+        &mut self.0
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if self.idle {
-            return;
+        if !self.wire.is_idle() {
+            // The pool replaces what has hung up.
+            self.wire.abandon();
         }
-        let Some(connection) = self.connection.take() else {
-            return;
+    }
+}
+
+/// How often the same work is tried on another connection.
+pub(super) struct Tries(u8);
+
+impl Tries {
+    pub(super) const fn new() -> Self {
+        Self(3)
+    }
+
+    /// Work may be done once more: none of it was done, or doing it twice changes nothing.
+    pub(super) fn allow(&mut self, error: &WireError, repeatable: bool) -> bool {
+        let harmless = match error {
+            WireError::Lost { begun, .. } => repeatable || !begun,
+            // The transaction failed before the statement ran.
+            WireError::Fault(fault) => fault.is_stale_statement(),
+            WireError::Refused(_) => false,
         };
-        let connection = Object::take(connection);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let canceller = connection.canceller();
-            runtime.spawn(async move {
-                canceller.cancel().await;
-                drop(connection);
-            });
-        }
+        self.0 = self.0.saturating_sub(1);
+        harmless && self.0 > 0
     }
 }

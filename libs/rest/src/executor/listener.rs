@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use postgres_protocol::message::backend::Message;
 use tokio::sync::mpsc;
-use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls};
+use tokio_postgres::Config;
 use tokio_util::sync::CancellationToken;
 
-use super::tls::Tls;
+use crate::wire::tls::Tls;
+use crate::wire::{Batch, Connection, Source, WireError, connect};
 
 /// Pauses between attempts to connect.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -15,9 +16,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// How often the link is tried, so that a dead one is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-
-/// Notifications that may wait. More than a few reloads in a row say nothing new.
-const QUEUE: usize = 16;
 
 /// Something that the engine should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,16 +36,13 @@ pub(crate) async fn listen(
 ) {
     let mut pause = FIRST_PAUSE;
     loop {
-        let session = session(&config, &tls, &channel, &notices);
+        let session = session(&config, &tls, &channel, &notices, &mut pause);
         let ended = tokio::select! {
             () = shutdown.cancelled() => return,
             ended = session => ended,
         };
-        match ended {
-            Ok(()) => pause = FIRST_PAUSE,
-            Err(error) => {
-                tracing::warn!(%error, ?pause, "not listening for schema changes, trying again");
-            }
+        if let Err(error) = ended {
+            tracing::warn!(%error, ?pause, "not listening for schema changes, trying again");
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
@@ -57,71 +52,53 @@ pub(crate) async fn listen(
     }
 }
 
+/// One connection, from its beginning to its end. Once it listens, pauses are short again.
 async fn session(
     config: &Config,
     tls: &Tls,
     channel: &str,
     notices: &mpsc::Sender<Notice>,
-) -> Result<(), Error> {
-    if let Some(tls) = tls.connector() {
-        let (client, connection) = config.connect(tls).await?;
-        follow(client, connection, channel, notices).await
-    } else {
-        let (client, connection) = config.connect(NoTls).await?;
-        follow(client, connection, channel, notices).await
-    }
-}
-
-/// Drives the connection itself, because that is where notifications surface.
-async fn follow<S, T>(
-    client: Client,
-    mut connection: tokio_postgres::Connection<S, T>,
-    channel: &str,
-    notices: &mpsc::Sender<Notice>,
-) -> Result<(), Error>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
-    let (payloads, mut received) = mpsc::channel::<String>(QUEUE);
-    let driver = async move {
-        let mut messages = stream::poll_fn(move |context| connection.poll_message(context));
-        while let Some(message) = messages.next().await {
-            if let AsyncMessage::Notification(notification) = message? {
+    pause: &mut Duration,
+) -> Result<(), WireError> {
+    let mut connection = connect(config, tls).await?;
+    let quoted = channel.replace('"', "\"\"");
+    say(&mut connection, &format!("LISTEN \"{quoted}\"")).await?;
+    let mut unanswered = true;
+    let mut listening = false;
+    loop {
+        let message = tokio::time::timeout(HEARTBEAT, connection.receive()).await;
+        match message {
+            Ok(Ok(Message::NotificationResponse(notification))) => {
+                let payload = notification.message().unwrap_or_default().to_owned();
                 // A full queue has a reload waiting already.
-                let _full = payloads.try_send(notification.payload().to_owned());
+                let _full = notices.try_send(Notice::Payload(payload));
             }
-        }
-        Ok(())
-    };
-    let reader = async {
-        let quoted = channel.replace('"', "\"\"");
-        client
-            .batch_execute(&format!("LISTEN \"{quoted}\""))
-            .await?;
-        if notices.send(Notice::Connected).await.is_err() {
-            return Ok(());
-        }
-        loop {
-            tokio::select! {
-                payload = received.recv() => {
-                    let Some(payload) = payload else { return Ok(()) };
-                    if notices.send(Notice::Payload(payload)).await.is_err() {
+            Ok(Ok(Message::ReadyForQuery(_))) => {
+                unanswered = false;
+                if !std::mem::replace(&mut listening, true) {
+                    *pause = FIRST_PAUSE;
+                    if notices.send(Notice::Connected).await.is_err() {
                         return Ok(());
                     }
                 }
-                () = tokio::time::sleep(HEARTBEAT) => {
-                    // A link that does not answer is dead; the caller makes a new one.
-                    match tokio::time::timeout(HEARTBEAT, client.batch_execute("SELECT 1")).await {
-                        Ok(answered) => answered?,
-                        Err(_) => return Ok(()),
-                    }
-                }
+            }
+            Ok(Ok(Message::ErrorResponse(_))) => return Err(WireError::unexpected()),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(error),
+            Err(_) if unanswered => {
+                return Err(WireError::Refused("the database fell silent".to_owned()));
+            }
+            Err(_) => {
+                unanswered = true;
+                say(&mut connection, "SELECT 1").await?;
             }
         }
-    };
-    tokio::select! {
-        ended = driver => ended,
-        ended = reader => ended,
     }
+}
+
+async fn say(connection: &mut Connection, text: &str) -> Result<(), WireError> {
+    let mut batch = Batch::new();
+    batch.add(Source::Unnamed(text), [])?;
+    connection.post(&mut batch).await;
+    Ok(())
 }

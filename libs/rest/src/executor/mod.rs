@@ -1,12 +1,13 @@
-//! Running statements: connections, prepared statements, one pipelined transaction per request.
+//! Running statements: the pool, prepared statements, one transaction per request.
 
-mod connection;
 mod lease;
 mod listener;
-pub(crate) mod tls;
+mod pool;
+mod query;
+mod statements;
 mod transaction;
 
-pub(crate) use connection::{Connections, open_pool};
-pub(crate) use lease::Lease;
 pub(crate) use listener::{Notice, listen};
+pub(crate) use pool::{Connections, open_pool};
+pub(crate) use query::query;
 pub(crate) use transaction::{Answered, Job};

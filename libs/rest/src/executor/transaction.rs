@@ -1,14 +1,17 @@
-//! One transaction per request, in one flush: BEGIN, the settings, the statement, COMMIT.
+//! One transaction per request, in one flush: the settings, the statement, and the end.
+//!
+//! What lies between two syncs of the protocol is a transaction already, so `BEGIN` and `COMMIT`
+//! are sent only where they say more than that.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use futures::join;
-use tokio_postgres::types::{Format, FromSql, IsNull, ToSql, Type, to_sql_checked};
-use tokio_postgres::{Client, Error, Row};
+use tokio_postgres::types::Type;
 
-use super::connection::Preparation;
-use super::lease::Lease;
-use crate::error::{RestError, from_postgres};
+use super::lease::{Lease, Tries};
+use super::pool::{Connections, Session};
+use super::statements::{Plan, Statements};
+use crate::error::{RestError, from_wire};
 use crate::sql::{Parameter, Statement};
+use crate::wire::{Answers, Batch, Fault, Row, Source, WireError};
 
 /// What runs in a transaction.
 pub(crate) struct Job<'a> {
@@ -38,6 +41,9 @@ pub(crate) struct Job<'a> {
 /// A condition on what the statement did.
 pub(crate) type Check<'a> = dyn Fn(&Answered) -> Result<(), RestError> + Sync + 'a;
 
+/// Setting that makes the rest of a transaction read-only.
+const READ_ONLY: (&str, &str) = ("transaction_read_only", "on");
+
 /// The one row that a statement answers with.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Answered {
@@ -53,102 +59,245 @@ pub(crate) struct Answered {
     pub(crate) size: Option<i32>,
 }
 
+/// Place of the body among the columns.
+const BODY: usize = 2;
+
 impl Answered {
-    fn read(row: &Row) -> Result<Self, Error> {
-        Ok(Self {
-            total: row.try_get(0)?,
-            page_total: row.try_get(1)?,
-            body: row
-                .try_get::<_, Option<Raw<'_>>>(2)?
-                .map(|raw| Bytes::copy_from_slice(raw.0)),
-            response_headers: row.try_get(3)?,
-            response_status: row.try_get(4)?,
-            inserted: row
-                .try_get::<_, Option<&str>>(5)?
-                .and_then(|count| count.parse().ok()),
-            location: row.try_get(6)?,
+    /// `jsonb`: the body is the binary form of one, which is its text after a version byte.
+    fn read(row: &Row, jsonb: bool) -> Self {
+        let text = |index| Some(String::from_utf8_lossy(row.bytes(index)?).into_owned());
+        let bigint = |index| Some(i64::from_be_bytes(row.bytes(index)?.try_into().ok()?));
+        Self {
+            total: bigint(0),
+            page_total: bigint(1).unwrap_or_default(),
+            body: body(row).map(|body| body.slice(usize::from(jsonb && !body.is_empty())..)),
+            response_headers: text(3),
+            response_status: text(4),
+            inserted: text(5).and_then(|count| count.parse().ok()),
+            location: text(6),
             plan: None,
-            size: if row.len() > 7 { row.try_get(7)? } else { None },
-        })
+            size: row
+                .bytes(7)
+                .and_then(|size| Some(i32::from_be_bytes(size.try_into().ok()?))),
+        }
     }
 }
 
-/// Bytes of a value as they came.
-struct Raw<'a>(&'a [u8]);
+/// Small bodies are copied, so that they do not hold on to the connection's buffer.
+const COPY: usize = 64 << 10;
 
-impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(
-        data_type: &Type,
-        raw: &'a [u8],
-    ) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        // The binary form of jsonb is its text after a version byte.
-        Ok(match (*data_type == Type::JSONB, raw.split_first()) {
-            (true, Some((_, text))) => Self(text),
-            _ => Self(raw),
-        })
+fn body(row: &Row) -> Option<Bytes> {
+    let value = row.bytes(BODY)?;
+    if value.len() <= COPY {
+        return Some(Bytes::copy_from_slice(value));
     }
+    row.shared(BODY)
+}
 
-    fn accepts(_: &Type) -> bool {
-        true
+/// Why a transaction did not answer.
+enum Failure {
+    /// The database or the link to it failed.
+    Wire(WireError),
+    /// It worked, but the answer is not to be given.
+    Verdict(RestError),
+}
+
+impl From<WireError> for Failure {
+    fn from(error: WireError) -> Self {
+        Self::Wire(error)
     }
 }
 
-/// A parameter in text form, whatever its type is.
-#[derive(Debug)]
-struct Text<'a>(&'a [u8]);
+impl From<RestError> for Failure {
+    fn from(error: RestError) -> Self {
+        Self::Verdict(error)
+    }
+}
 
-impl ToSql for Text<'_> {
-    fn to_sql(
+/// How the statements are sent, and under which keys that is remembered.
+struct Plans {
+    settings: Plan,
+    settings_text: String,
+    settings_key: String,
+    statement: Plan,
+    statement_key: String,
+}
+
+impl Plans {
+    fn learn(&self, statements: &mut Statements, answers: &Answers, jsonb: bool) {
+        statements.learn(&self.settings_key, &self.settings, answers, false);
+        statements.learn(&self.statement_key, &self.statement, answers, jsonb);
+        let fault = answers.fault.as_ref();
+        if fault.is_some_and(Fault::is_stale_statement) {
+            statements.forget_all();
+        }
+    }
+}
+
+/// Places of the statements in a batch.
+struct Places {
+    explain: Option<usize>,
+    statement: usize,
+}
+
+impl Job<'_> {
+    /// Runs the transaction on a connection of the pool. It is tried again if a connection turns out
+    /// to be dead, but never if it may have changed something.
+    pub(crate) async fn run(
         &self,
-        _: &Type,
-        out: &mut BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        out.put_slice(self.0);
-        Ok(IsNull::No)
+        pool: &Connections,
+        max_waiting: usize,
+    ) -> Result<Answered, RestError> {
+        let mut tries = Tries::new();
+        loop {
+            let mut lease = Lease::take(pool, max_waiting).await?;
+            match self.attempt(&mut lease).await {
+                Ok(answered) => return Ok(answered),
+                Err(Failure::Verdict(error)) => return Err(error),
+                Err(Failure::Wire(error)) if tries.allow(&error, self.read_only) => {}
+                Err(Failure::Wire(error)) => return Err(from_wire(&error, self.authenticated)),
+            }
+        }
     }
 
-    fn accepts(_: &Type) -> bool {
-        true
+    async fn attempt(&self, session: &mut Session) -> Result<Answered, Failure> {
+        let plans = self.plans(&mut session.statements);
+        let begin = self.begin(session.wire.reads_only());
+        let mut batch = session.wire.batch();
+        session.statements.tidy(&mut batch)?;
+        let places = self.fill(&mut batch, &plans, begin.as_deref())?;
+        let answers = session.wire.exchange(batch).await?;
+
+        let jsonb = body_is_jsonb(&plans.statement, &answers, places.statement);
+        plans.learn(&mut session.statements, &answers, jsonb);
+        let answered = match answers.succeeded() {
+            Ok(answers) => self.read(&answers, &places, jsonb),
+            Err(fault) => Err(fault.into()),
+        };
+        if begin.is_some() && self.check.is_some() {
+            return self.conclude(session, answered).await;
+        }
+        answered
     }
 
-    fn encode_format(&self, _: &Type) -> Format {
-        Format::Text
+    fn plans(&self, statements: &mut Statements) -> Plans {
+        statements.follow_schema(self.schema_version);
+        let settings_text = settings_statement(self.settings, self.read_only);
+        let settings_key = format!("\0{settings_text}");
+        // A plan depends on the role that it is made for.
+        let statement_key = format!("{}\0{}", self.role, self.statement.text);
+        Plans {
+            settings: statements.plan(&settings_key),
+            settings_text,
+            settings_key,
+            statement: statements.plan(&statement_key),
+            statement_key,
+        }
     }
 
-    to_sql_checked!();
+    fn fill(
+        &self,
+        batch: &mut Batch,
+        plans: &Plans,
+        begin: Option<&str>,
+    ) -> Result<Places, WireError> {
+        if let Some(begin) = begin {
+            batch.add(Source::Unnamed(begin), [])?;
+        }
+        let values = self.settings.iter().map(|(_, value)| value.as_bytes());
+        batch.add(plans.settings.source(&plans.settings_text), values)?;
+        if let Some(call) = self.pre_request {
+            batch.add(Source::Unnamed(call), [])?;
+        }
+        let explain = match self.explain {
+            Some(explain) => Some(batch.add(Source::Unnamed(&explain.text), values_of(explain))?),
+            None => None,
+        };
+        let source = plans.statement.source(&self.statement.text);
+        let statement = batch.add(source, values_of(self.statement))?;
+        if begin.is_some() && self.check.is_none() {
+            // After a sync of its own it also ends a transaction that failed.
+            batch.sync();
+            batch.add(Source::Unnamed(self.end()), [])?;
+        }
+        Ok(Places { explain, statement })
+    }
+
+    /// `BEGIN`, if the transaction that the protocol gives us does not do.
+    fn begin(&self, session_reads_only: bool) -> Option<String> {
+        let lifts = session_reads_only && !self.read_only;
+        if self.isolation.is_none() && self.commit && self.check.is_none() && !lifts {
+            return None;
+        }
+        let isolation = self
+            .isolation
+            .map(|level| format!(" ISOLATION LEVEL {level}"));
+        let access = if self.read_only { "ONLY" } else { "WRITE" };
+        Some(format!(
+            "BEGIN{} READ {access}",
+            isolation.unwrap_or_default()
+        ))
+    }
+
+    const fn end(&self) -> &'static str {
+        if self.commit { "COMMIT" } else { "ROLLBACK" }
+    }
+
+    fn read(&self, answers: &Answers, places: &Places, jsonb: bool) -> Result<Answered, Failure> {
+        let rows = answers.rows(places.statement)?;
+        if self.answers_plan {
+            return Ok(Answered {
+                body: Some(plan_text(&rows)),
+                ..Answered::default()
+            });
+        }
+        let row = rows.first();
+        let row = row.ok_or_else(|| RestError::internal("no row came back"))?;
+        let mut answered = Answered::read(row, jsonb);
+        if let (None, Some(size)) = (&answered.body, answered.size) {
+            return Err(RestError::answer_too_large(size).into());
+        }
+        if let Some(place) = places.explain {
+            answered.plan = Some(plan_text(&answers.rows(place)?));
+        }
+        Ok(answered)
+    }
+
+    /// Looks at the answer, and commits only what holds.
+    async fn conclude(
+        &self,
+        session: &mut Session,
+        answered: Result<Answered, Failure>,
+    ) -> Result<Answered, Failure> {
+        let answered = answered.and_then(|answered| match self.check {
+            Some(check) => check(&answered).map(|()| answered).map_err(Failure::from),
+            None => Ok(answered),
+        });
+        let end = if answered.is_ok() {
+            self.end()
+        } else {
+            "ROLLBACK"
+        };
+        let mut batch = session.wire.batch();
+        batch.add(Source::Unnamed(end), [])?;
+        let ended = session.wire.exchange(batch).await;
+        let answered = answered?;
+        ended.map_err(WireError::after_all_ran)?.succeeded()?;
+        Ok(answered)
+    }
 }
 
-fn bind(statement: &Statement) -> Vec<Text<'_>> {
-    let values = statement.parameters.iter().map(|value| match value {
-        Parameter::Text(text) => Text(text.as_bytes()),
-        Parameter::Body(body) => Text(body),
-    });
-    values.collect()
-}
-
-/// Runs a statement. `prepared` is a statement of this connection; without it the text is parsed
-/// and run in the same round trip.
-async fn run(
-    client: &Client,
-    prepared: Option<&tokio_postgres::Statement>,
-    text: &str,
-    parameters: &[Text<'_>],
-) -> Result<Vec<Row>, Error> {
-    if let Some(prepared) = prepared {
-        let parameters: Vec<&(dyn ToSql + Sync)> =
-            parameters.iter().map(|parameter| parameter as _).collect();
-        return client.query(prepared, &parameters).await;
-    }
-    let parameters: Vec<(&(dyn ToSql + Sync), Type)> = parameters
-        .iter()
-        .map(|parameter| (parameter as _, Type::UNKNOWN))
-        .collect();
-    client.query_typed(text, &parameters).await
+fn values_of(statement: &Statement) -> impl Iterator<Item = &[u8]> {
+    statement.parameters.iter().map(|value| match value {
+        Parameter::Text(text) => text.as_bytes(),
+        Parameter::Body(body) => body,
+    })
 }
 
 /// `SELECT set_config('…', $1, true), …`. Names are the engine's or the host's, never a client's.
-fn settings_statement(settings: &[(&str, String)]) -> String {
-    let mut text = String::from("SELECT ");
+fn settings_statement(settings: &[(&str, String)], read_only: bool) -> String {
+    let mut text = String::with_capacity(512);
+    text.push_str("SELECT ");
     for (index, (name, _)) in settings.iter().enumerate() {
         if index > 0 {
             text.push_str(", ");
@@ -157,192 +306,29 @@ fn settings_statement(settings: &[(&str, String)]) -> String {
         let place = (index + 1).to_string();
         text.extend(["set_config('", &name, "', $", &place, ", true)"]);
     }
+    if read_only {
+        let (name, value) = READ_ONLY;
+        text.extend([", set_config('", name, "', '", value, "', true)"]);
+    }
     text
 }
 
-impl Job<'_> {
-    fn begin(&self) -> String {
-        let mut begin = String::from("BEGIN");
-        if let Some(isolation) = self.isolation {
-            begin.push_str(" ISOLATION LEVEL ");
-            begin.push_str(isolation);
-        }
-        begin.push_str(if self.read_only {
-            " READ ONLY"
-        } else {
-            " READ WRITE"
-        });
-        begin
-    }
-
-    /// Runs the transaction.
-    pub(crate) async fn run(&self, lease: &mut Lease) -> Result<Answered, RestError> {
-        let connection = lease.work()?;
-        connection.follow_schema(self.schema_version);
-        let settings_text = settings_statement(self.settings);
-        let settings_key = format!("\0{settings_text}");
-        let statement_key = format!("{}\0{}", self.role, self.statement.text);
-        let mut settings_ready = connection.preparation(&settings_key);
-        if matches!(settings_ready, Preparation::Prepare) {
-            let prepared = connection.client.prepare(&settings_text).await;
-            let prepared = prepared.map_err(|error| self.fault(&error))?;
-            connection.remember(&settings_key, prepared.clone());
-            settings_ready = Preparation::Ready(prepared);
-        }
-        let how = connection.preparation(&statement_key);
-        let client = &connection.client;
-        let begin = self.begin();
-        let values: Vec<Text<'_>> = self
-            .settings
-            .iter()
-            .map(|(_, value)| Text(value.as_bytes()))
-            .collect();
-        let opened = async {
-            let settings = ready(&settings_ready);
-            let (begun, set, called, explained) = join!(
-                client.batch_execute(&begin),
-                run(client, settings, &settings_text, &values),
-                optional(self.pre_request, |text| run(client, None, text, &[])),
-                async {
-                    match self.explain {
-                        None => Ok(None),
-                        Some(explain) => {
-                            let parameters = bind(explain);
-                            run(client, None, &explain.text, &parameters)
-                                .await
-                                .map(Some)
-                        }
-                    }
-                },
-            );
-            begun
-                .and(set.map(drop))
-                .and(called.map(drop))
-                .and(explained)
-        };
-        let parameters = bind(self.statement);
-        let text = &self.statement.text;
-        let end = if self.commit { "COMMIT" } else { "ROLLBACK" };
-        let outcome = match how {
-            Preparation::Prepare => {
-                // The type of a parameter may be visible to the role only, so the statement is
-                // prepared inside the transaction.
-                let (opened, prepared) = join!(opened, client.prepare(text));
-                match opened.and_then(|plan| prepared.map(|p| (plan, p))) {
-                    Ok((plan, prepared)) => {
-                        let rows = run(client, Some(&prepared), text, &parameters);
-                        let outcome = self.finish(client, rows, end).await;
-                        outcome.map(|answered| (answered, plan, Some(prepared)))
-                    }
-                    Err(error) => Err(self.give_up(client, &error).await),
-                }
-            }
-            how => {
-                let rows = run(client, ready(&how), text, &parameters);
-                let (opened, outcome) = join!(opened, self.finish(client, rows, end));
-                match opened {
-                    Ok(plan) => outcome.map(|answered| (answered, plan, None)),
-                    // What failed first is the reason for everything after it.
-                    Err(error) => Err(self.fault(&error)),
-                }
-            }
-        };
-        let (mut answered, plan, prepared) = match outcome {
-            Ok(parts) => parts,
-            Err(error) => {
-                lease.rest();
-                return Err(error);
-            }
-        };
-        if let Some(prepared) = prepared {
-            lease.work()?.remember(&statement_key, prepared);
-        }
-        lease.rest();
-        answered.plan = plan.as_ref().map(|rows| plan_text(rows));
-        Ok(answered)
-    }
-
-    /// Awaits the rows and ends the transaction: in the same flush if nothing is to be checked.
-    async fn finish(
-        &self,
-        client: &Client,
-        rows: impl Future<Output = Result<Vec<Row>, Error>>,
-        end: &str,
-    ) -> Result<Answered, RestError> {
-        let answered = |rows: Result<Vec<Row>, Error>| -> Result<Answered, RestError> {
-            let rows = rows.map_err(|error| self.fault(&error))?;
-            if self.answers_plan {
-                return Ok(Answered {
-                    body: Some(plan_text(&rows)),
-                    ..Answered::default()
-                });
-            }
-            let row = rows
-                .first()
-                .ok_or_else(|| RestError::internal("no row came back"))?;
-            let answer = Answered::read(row).map_err(|error| self.fault(&error))?;
-            match (&answer.body, answer.size) {
-                (None, Some(size)) => Err(RestError::answer_too_large(size)),
-                _ => Ok(answer),
-            }
-        };
-        let Some(check) = self.check else {
-            let (rows, ended) = join!(rows, client.batch_execute(end));
-            let answer = answered(rows)?;
-            ended.map_err(|error| self.fault(&error))?;
-            return Ok(answer);
-        };
-        let answer = answered(rows.await).and_then(|answer| check(&answer).map(|()| answer));
-        let end = if answer.is_ok() { end } else { "ROLLBACK" };
-        let ended = client.batch_execute(end).await;
-        let answer = answer?;
-        ended.map_err(|error| self.fault(&error))?;
-        Ok(answer)
-    }
-
-    async fn give_up(&self, client: &Client, error: &Error) -> RestError {
-        let answer = self.fault(error);
-        if let Err(error) = client.batch_execute("ROLLBACK").await {
-            tracing::debug!(%error, "rollback failed");
-        }
-        answer
-    }
-
-    fn fault(&self, error: &Error) -> RestError {
-        from_postgres(error, self.authenticated)
-    }
-}
-
-fn ready(preparation: &Preparation) -> Option<&tokio_postgres::Statement> {
-    match preparation {
-        Preparation::Ready(statement) => Some(statement),
-        _ => None,
-    }
-}
-
-async fn optional<'a, F>(
-    text: Option<&'a str>,
-    run: impl FnOnce(&'a str) -> F,
-) -> Result<Option<Vec<Row>>, Error>
-where
-    F: Future<Output = Result<Vec<Row>, Error>>,
-{
-    match text {
-        Some(text) => run(text).await.map(Some),
-        None => Ok(None),
+/// A statement tells when it is described, and is remembered for it.
+fn body_is_jsonb(plan: &Plan, answers: &Answers, place: usize) -> bool {
+    match plan {
+        Plan::Prepared(prepared) => prepared.jsonb,
+        _ => answers.column_types(place).get(BODY) == Some(&Type::JSONB),
     }
 }
 
 /// The rows of an EXPLAIN, joined.
 fn plan_text(rows: &[Row]) -> Bytes {
     let mut text = BytesMut::new();
-    for row in rows {
-        if let Ok(Raw(line)) = row.try_get::<_, Raw<'_>>(0) {
-            if !text.is_empty() {
-                text.put_u8(b'\n');
-            }
-            text.put_slice(line);
+    for line in rows.iter().filter_map(|row| row.bytes(0)) {
+        if !text.is_empty() {
+            text.put_u8(b'\n');
         }
+        text.put_slice(line);
     }
     text.freeze()
 }

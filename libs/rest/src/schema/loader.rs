@@ -2,15 +2,13 @@
 
 use std::collections::HashMap;
 
-use futures::future::try_join_all;
-use futures::try_join;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error};
-
 use super::build::{Words, build, column, representations};
 use super::model::{ObjectName, Schema};
 use super::rows::{self, ColumnRow, ConstraintRow, FunctionRow, RelationRow};
+use crate::error::{RestError, from_wire};
+use crate::executor::{Connections, query};
 use crate::settings::EngineSettings;
+use crate::wire::{Row, WireError};
 
 /// Names of types that the SQL grammar knows, but not the catalogue.
 const TYPE_SYNONYMS: [(&str, &str); 21] = [
@@ -38,57 +36,65 @@ const TYPE_SYNONYMS: [(&str, &str); 21] = [
 ];
 
 /// Loads everything. All queries see one snapshot and leave in one write.
-pub(super) async fn load(client: &Client, settings: &EngineSettings) -> Result<Schema, Error> {
+pub(super) async fn load(
+    pool: &Connections,
+    settings: &EngineSettings,
+) -> Result<Schema, RestError> {
     let mut search_path = settings.schemas.clone();
     search_path.extend(settings.extra_search_path.iter().cloned());
-    let exposed: [Value<'_>; 1] = [(&settings.schemas, Type::TEXT_ARRAY)];
-    let searched: [Value<'_>; 1] = [(&search_path, Type::TEXT_ARRAY)];
-    let queries: [(&str, &[Value<'_>]); 10] = [
+    let (exposed, searched) = (text_array(&settings.schemas), text_array(&search_path));
+    let queries: [(&str, &[&str]); 10] = [
         (rows::RELATIONS, &[]),
         (rows::COLUMNS, &[]),
         (rows::CONSTRAINTS, &[]),
-        (rows::FUNCTIONS, &exposed),
+        (rows::FUNCTIONS, &[&exposed]),
         (rows::VIEWS, &[]),
-        (rows::TYPES, &searched),
+        (rows::TYPES, &[&searched]),
         (rows::REPRESENTATIONS, &[]),
         (rows::MEDIA_HANDLERS, &[]),
         (rows::ROLE_SETTINGS, &[]),
         (rows::SERVER_VERSION, &[]),
     ];
-    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path = ''";
-    let ((), results, ()) = try_join!(
-        client.batch_execute(begin),
-        try_join_all(
-            queries
-                .iter()
-                .map(|(text, values)| client.query_typed(text, values))
-        ),
-        client.batch_execute("COMMIT"),
-    )?;
-    let mut results = results.into_iter();
-    let mut next = || results.next().unwrap_or_default();
-    let (relations, columns, constraints) = (next(), next(), next());
-    let (functions, views, types) = (next(), next(), next());
-    let (casts, handlers, roles, version) = (next(), next(), next(), next());
-    let relation_rows: Vec<_> = read_all(&relations, RelationRow::read)?;
-    let column_rows: Vec<_> = read_all(&columns, ColumnRow::read)?;
-    let constraint_rows: Vec<_> = read_all(&constraints, ConstraintRow::read)?;
-    let function_rows: Vec<_> = read_all(&functions, FunctionRow::read)?;
-    let trees: Vec<(u32, String)> = read_all(&views, |row| Ok((row.try_get(0)?, row.try_get(1)?)))?;
+    let catalogue = query(pool, settings.pool_queue, queries).await?;
+    assemble(&catalogue).map_err(|error| from_wire(&error, true))
+}
+
+/// A text array as PostgreSQL reads it.
+fn text_array(items: &[String]) -> String {
+    let quoted = items.iter().map(|item| {
+        let escaped = item.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{escaped}\"")
+    });
+    format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
+}
+
+fn assemble(catalogue: &[Vec<Row>; 10]) -> Result<Schema, WireError> {
+    let [
+        relations,
+        columns,
+        constraints,
+        functions,
+        views,
+        types,
+        casts,
+        handlers,
+        roles,
+        version,
+    ] = catalogue;
+    let relation_rows: Vec<_> = read_all(relations, RelationRow::read)?;
+    let column_rows: Vec<_> = read_all(columns, ColumnRow::read)?;
+    let constraint_rows: Vec<_> = read_all(constraints, ConstraintRow::read)?;
+    let function_rows: Vec<_> = read_all(functions, FunctionRow::read)?;
+    let trees: Vec<(u32, String)> = read_all(views, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut names: HashMap<String, String> = TYPE_SYNONYMS
         .iter()
         .map(|(name, sql)| ((*name).to_owned(), (*sql).to_owned()))
         .collect();
-    for (name, sql) in read_all(&types, |row| Ok((row.try_get(0)?, row.try_get(1)?)))? {
+    for (name, sql) in read_all(types, |row| Ok((row.get(0)?, row.get(1)?)))? {
         names.entry(name).or_insert(sql);
     }
-    let casts = representations(&read_all(&casts, |row| {
-        Ok((
-            row.try_get(0)?,
-            row.try_get(1)?,
-            row.try_get(2)?,
-            row.try_get(3)?,
-        ))
+    let casts = representations(&read_all(casts, |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
     })?);
     let mut words = Words::default();
     let columns = column_rows
@@ -103,34 +109,29 @@ pub(super) async fn load(client: &Client, settings: &EngineSettings) -> Result<S
         &trees,
     );
     schema.types = names;
-    for (role, name, value) in read_all(&roles, |row| {
-        Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
-    })? {
+    for (role, name, value) in read_all(roles, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
         let settings: &mut Vec<(String, String)> = schema.role_settings.entry(role).or_default();
         settings.push((name, value));
     }
-    schema.server_version = version.first().map_or(Ok(0), |row| row.try_get(0))?;
-    schema.media_handlers = read_all(&handlers, media_handler)?.into_iter().collect();
+    schema.server_version = version.first().map_or(Ok(0), |row| row.get(0))?;
+    schema.media_handlers = read_all(handlers, media_handler)?.into_iter().collect();
     Ok(schema)
 }
 
-/// A value of a query, with its type.
-type Value<'a> = (&'a (dyn ToSql + Sync), Type);
-
 type MediaHandler = ((Option<ObjectName>, String), ObjectName);
 
-fn media_handler(row: &tokio_postgres::Row) -> Result<MediaHandler, Error> {
-    let function = ObjectName::new(row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?);
-    let relation = match (row.try_get::<_, Option<String>>(3)?, row.try_get(4)?) {
+fn media_handler(row: &Row) -> Result<MediaHandler, WireError> {
+    let function = ObjectName::new(row.get::<String>(0)?, row.get::<String>(1)?);
+    let relation = match (row.get::<Option<String>>(3)?, row.get(4)?) {
         (Some(schema), Some(name)) => Some(ObjectName { schema, name }),
         _ => None,
     };
-    Ok(((relation, row.try_get(2)?), function))
+    Ok(((relation, row.get(2)?), function))
 }
 
 fn read_all<T>(
-    rows: &[tokio_postgres::Row],
-    read: impl Fn(&tokio_postgres::Row) -> Result<T, Error>,
-) -> Result<Vec<T>, Error> {
+    rows: &[Row],
+    read: impl Fn(&Row) -> Result<T, WireError>,
+) -> Result<Vec<T>, WireError> {
     rows.iter().map(read).collect()
 }

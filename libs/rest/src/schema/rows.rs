@@ -1,6 +1,6 @@
 //! The catalogue queries and their rows.
 
-use tokio_postgres::Row;
+use crate::wire::{Row, WireError};
 
 /// Schemas that are never looked at.
 macro_rules! user_schemas {
@@ -66,14 +66,14 @@ pub(super) const FUNCTIONS: &str = concat!(
      format_type(p.prorettype, null), \
      coalesce(b.typtype, t.typtype), coalesce(nullif(b.typrelid, 0), t.typrelid), \
      p.prorettype = 'record'::regtype, \
-     coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1), \
+     coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1::text[]), \
      CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END, \
      p.oid \
      FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_type t ON t.oid = p.prorettype LEFT JOIN pg_type b ON b.oid = t.typbasetype \
      LEFT JOIN pg_type a ON p.pronargs = 1 AND a.oid = p.proargtypes[0] AND a.typrelid <> 0 \
      WHERE p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
-     AND (n.nspname = ANY ($1) OR a.typrelid IS NOT NULL) AND ",
+     AND (n.nspname = ANY ($1::text[]) OR a.typrelid IS NOT NULL) AND ",
     user_schemas!(),
     " ORDER BY n.nspname, p.proname, p.oid",
 );
@@ -89,9 +89,9 @@ pub(super) const VIEWS: &str = concat!(
 pub(super) const TYPES: &str = "SELECT t.typname::text, format_type(t.oid, null) FROM pg_type t \
      JOIN pg_namespace n ON n.oid = t.typnamespace \
      LEFT JOIN pg_class c ON c.oid = t.typrelid \
-     WHERE (n.nspname = 'pg_catalog' OR n.nspname = ANY ($1)) AND t.typtype <> 'p' \
+     WHERE (n.nspname = 'pg_catalog' OR n.nspname = ANY ($1::text[])) AND t.typtype <> 'p' \
      AND (c.oid IS NULL OR c.relkind = 'c') \
-     ORDER BY n.nspname = 'pg_catalog', array_position($1, n.nspname::text) DESC";
+     ORDER BY n.nspname = 'pg_catalog', array_position($1::text[], n.nspname::text) DESC";
 
 /// Aggregates that return a domain named after a media type, and the relation whose rows they take.
 pub(super) const MEDIA_HANDLERS: &str = concat!(
@@ -121,11 +121,11 @@ pub(super) const ROLE_SETTINGS: &str = "SELECT r.rolname::text, split_part(x.ent
 
 pub(super) const SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::int4";
 
-type Decoded<T> = Result<T, tokio_postgres::Error>;
+type Decoded<T> = Result<T, WireError>;
 
 /// `"char"` columns arrive as one byte.
 fn letter(row: &Row, index: usize) -> Decoded<char> {
-    let byte: i8 = row.try_get(index)?;
+    let byte: i8 = row.get(index)?;
     Ok(char::from(u8::try_from(byte).unwrap_or_default()))
 }
 
@@ -143,13 +143,13 @@ pub(super) struct RelationRow {
 impl RelationRow {
     pub(super) fn read(row: &Row) -> Decoded<Self> {
         Ok(Self {
-            oid: row.try_get(0)?,
-            schema: row.try_get(1)?,
-            name: row.try_get(2)?,
+            oid: row.get(0)?,
+            schema: row.get(1)?,
+            name: row.get(2)?,
             kind: letter(row, 3)?,
-            is_partition: row.try_get(4)?,
-            comment: row.try_get(5)?,
-            events: row.try_get(6)?,
+            is_partition: row.get(4)?,
+            comment: row.get(5)?,
+            events: row.get(6)?,
         })
     }
 }
@@ -171,17 +171,17 @@ pub(super) struct ColumnRow {
 impl ColumnRow {
     pub(super) fn read(row: &Row) -> Decoded<Self> {
         Ok(Self {
-            relation: row.try_get(0)?,
-            name: row.try_get(1)?,
-            position: row.try_get(2)?,
-            data_type: row.try_get(3)?,
-            full_type: row.try_get(4)?,
-            base_type: row.try_get(5)?,
-            nullable: row.try_get(6)?,
-            default: row.try_get(7)?,
-            comment: row.try_get(8)?,
-            enum_labels: row.try_get(9)?,
-            generated: row.try_get(10)?,
+            relation: row.get(0)?,
+            name: row.get(1)?,
+            position: row.get(2)?,
+            data_type: row.get(3)?,
+            full_type: row.get(4)?,
+            base_type: row.get(5)?,
+            nullable: row.get(6)?,
+            default: row.get(7)?,
+            comment: row.get(8)?,
+            enum_labels: row.get(9)?,
+            generated: row.get(10)?,
         })
     }
 }
@@ -198,12 +198,12 @@ pub(super) struct ConstraintRow {
 impl ConstraintRow {
     pub(super) fn read(row: &Row) -> Decoded<Self> {
         Ok(Self {
-            name: row.try_get(0)?,
+            name: row.get(0)?,
             kind: letter(row, 1)?,
-            relation: row.try_get(2)?,
-            columns: row.try_get(3)?,
-            target: row.try_get(4)?,
-            target_columns: row.try_get(5)?,
+            relation: row.get(2)?,
+            columns: row.get(3)?,
+            target: row.get(4)?,
+            target_columns: row.get(5)?,
         })
     }
 }
@@ -236,26 +236,26 @@ pub(super) struct FunctionRow {
 impl FunctionRow {
     pub(super) fn read(row: &Row) -> Decoded<Self> {
         Ok(Self {
-            schema: row.try_get(0)?,
-            name: row.try_get(1)?,
-            comment: row.try_get(2)?,
-            argument_names: row.try_get(3)?,
-            input_types: row.try_get(4)?,
-            all_types: row.try_get(5)?,
-            modes: row.try_get(6)?,
-            defaults: row.try_get(7)?,
-            returns_set: row.try_get(8)?,
+            schema: row.get(0)?,
+            name: row.get(1)?,
+            comment: row.get(2)?,
+            argument_names: row.get(3)?,
+            input_types: row.get(4)?,
+            all_types: row.get(5)?,
+            modes: row.get(6)?,
+            defaults: row.get(7)?,
+            returns_set: row.get(8)?,
             volatility: letter(row, 9)?,
-            return_type: row.try_get(10)?,
+            return_type: row.get(10)?,
             return_kind: letter(row, 11)?,
-            return_relation: row.try_get(12)?,
-            returns_record: row.try_get(13)?,
-            settings: row.try_get(14)?,
-            row_argument: row.try_get(15)?,
-            one_row: row.try_get(16)?,
-            exposed: row.try_get(17)?,
-            media: row.try_get(18)?,
-            oid: row.try_get(19)?,
+            return_relation: row.get(12)?,
+            returns_record: row.get(13)?,
+            settings: row.get(14)?,
+            row_argument: row.get(15)?,
+            one_row: row.get(16)?,
+            exposed: row.get(17)?,
+            media: row.get(18)?,
+            oid: row.get(19)?,
         })
     }
 }

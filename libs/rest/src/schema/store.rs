@@ -10,9 +10,10 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::loader;
 use super::model::Schema;
-use crate::error::{RestError, from_postgres};
-use crate::executor::{Connections, Lease};
+use crate::error::{RestError, from_wire};
+use crate::executor::{Connections, query};
 use crate::settings::EngineSettings;
+use crate::wire::WireError;
 
 /// Reloads on suspicion take at most this share of the time: one part loading, this many resting.
 const REST_FACTOR: u32 = 4;
@@ -55,13 +56,13 @@ impl SchemaStore {
         {
             return Ok(current);
         }
-        // A connection is taken only now, so that those who wait their turn hold none.
-        let mut lease = Lease::take(pool, settings.pool_queue).await?;
         let started = Instant::now();
-        let loading = loader::load(&lease.work()?.client, settings);
+        // A connection is taken only now, so that those who wait their turn hold none.
+        let loading = loader::load(pool, settings);
         let loaded = tokio::time::timeout(LOAD_TIMEOUT, loading).await;
         let mut schema = match loaded {
             Ok(Ok(schema)) => schema,
+            Ok(Err(error)) if error.is_of_connection() => return Err(error),
             Ok(Err(error)) => {
                 tracing::error!(%error, "could not load the schema cache");
                 return Err(RestError::no_schema());
@@ -71,7 +72,6 @@ impl SchemaStore {
                 return Err(RestError::no_schema());
             }
         };
-        lease.rest();
         let took = started.elapsed();
         schema.version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         tracing::info!(
@@ -108,12 +108,10 @@ impl SchemaStore {
         settings: &EngineSettings,
     ) -> Result<&HashSet<String>, RestError> {
         let load = || async {
-            let mut lease = Lease::take(pool, settings.pool_queue).await?;
-            let query = "SELECT name FROM pg_timezone_names";
-            let rows = lease.work()?.client.query_typed(query, &[]).await;
-            let names = rows.and_then(|rows| rows.iter().map(|row| row.try_get(0)).collect());
-            lease.rest();
-            names.map_err(|error| from_postgres(&error, true))
+            let names = "SELECT name FROM pg_timezone_names";
+            let [rows] = query(pool, settings.pool_queue, [(names, &[])]).await?;
+            let names: Result<_, WireError> = rows.iter().map(|row| row.get(0)).collect();
+            names.map_err(|error| from_wire(&error, true))
         };
         self.timezones.get_or_try_init(load).await
     }

@@ -75,19 +75,91 @@ async fn prepared(world: &World) -> serde_json::Value {
 
 #[tokio::test]
 async fn connections_that_died_are_replaced() {
-    let world = World::new().await;
+    let world = World::with(EngineSettings {
+        aggregates_enabled: true,
+        ..EngineSettings::default()
+    })
+    .await;
     assert_eq!(world.get("/people?limit=1").await.status, 200);
-    world
-        .project
-        .execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity \
-             where datname = current_database() and pid <> pg_backend_pid()",
-        )
-        .await
-        .unwrap();
-    for _ in 0..3 {
+    for round in 0..3 {
+        terminate(&world).await;
         assert_eq!(world.get("/people?limit=1").await.status, 200);
+        terminate(&world).await;
+        let body = format!(r#"{{"name":"kept {round}"}}"#);
+        let added = world.send("POST /items", &[], &body).await;
+        assert_eq!(added.status, 201, "{}", added.text());
     }
+    assert_eq!(
+        world.rows("/items?select=count()").await,
+        json!([{"count":3}])
+    );
+}
+
+/// Ends every other session on the database, whatever it is doing.
+async fn terminate(world: &World) {
+    let terminate = "select pg_terminate_backend(pid, 5000) from pg_stat_activity \
+                     where datname = current_database() and pid <> pg_backend_pid()";
+    world.project.execute(terminate).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_write_that_was_cut_off_is_not_repeated() {
+    let world = World::new().await;
+    let counted = "create table tally (at timestamptz default now()); \
+        create function slow() returns void language plpgsql as $$ begin \
+        perform pg_sleep(60); insert into tally default values; end $$; \
+        create function tally() returns bigint language sql stable as 'select count(*) from tally'; \
+        grant all on tally to anon";
+    world.project.execute(counted).await.unwrap();
+    let cut = async {
+        while running(&world, "%slow%").await == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        terminate(&world).await;
+    };
+    let (answer, ()) = tokio::join!(world.send("POST /rpc/slow", &[], "{}"), cut);
+    assert_eq!(answer.fault(), (503, "PGRST001".to_owned()));
+    let reason = "terminating connection due to administrator command";
+    assert_eq!(answer.json()["details"], reason);
+    assert_eq!(running(&world, "%slow%").await, 0);
+    assert_eq!(world.rows("/rpc/tally").await, json!(0));
+}
+
+#[tokio::test]
+async fn statements_that_the_server_lost_are_prepared_again() {
+    let world = World::with(EngineSettings {
+        pool_size: 1,
+        ..EngineSettings::default()
+    })
+    .await;
+    let forget = "create function forget() returns void language plpgsql as \
+                  $$ begin execute 'deallocate all'; end $$";
+    world.project.execute(forget).await.unwrap();
+    for _ in 0..3 {
+        for _ in 0..3 {
+            world.rows("/films?select=id&id=eq.1").await;
+        }
+        let forgotten = world.send("POST /rpc/forget", &[], "{}").await;
+        assert_eq!(forgotten.status, 204, "{}", forgotten.text());
+    }
+}
+
+#[tokio::test]
+async fn few_statements_are_kept() {
+    let world = World::with(EngineSettings {
+        pool_size: 1,
+        statement_cache_size: 3,
+        ..EngineSettings::default()
+    })
+    .await;
+    prepared(&world).await;
+    for column in ["id", "title", "year", "id,title", "id,year", "title,year"] {
+        for _ in 0..3 {
+            world.rows(&format!("/films?select={column}&id=eq.1")).await;
+        }
+    }
+    let kept = prepared(&world).await.as_i64().unwrap();
+    assert!((1..=3).contains(&kept), "{kept}");
 }
 
 #[tokio::test]

@@ -188,3 +188,84 @@ async fn pre_request_runs_first() {
     let refused = world.send("GET /people", &["X-Bad: 1"], "").await;
     assert_eq!(refused.fault(), (403, "PT403".to_owned()));
 }
+
+/// A table whose rows are checked when their transaction ends.
+const DEFERRED: &str = "create table couples (id integer primary key, other integer references couples \
+    deferrable initially deferred); grant all on couples to anon, authenticated";
+
+#[tokio::test]
+async fn what_fails_at_the_end_of_a_transaction_is_the_answer() {
+    let world = World::new().await;
+    world.project.execute(DEFERRED).await.unwrap();
+    let orphan = r#"{"id":1,"other":9}"#;
+    for _ in 0..3 {
+        let refused = world.send("POST /couples", &[], orphan).await;
+        assert_eq!(refused.fault(), (409, "23503".to_owned()));
+        assert_eq!(world.rows("/couples").await, json!([]));
+    }
+    // The same where the transaction is opened and ended by statements of its own.
+    let single = [
+        "Accept: application/vnd.pgrst.object+json",
+        "Prefer: return=representation",
+    ];
+    let refused = world.send("POST /couples", &single, orphan).await;
+    assert_eq!(refused.fault(), (409, "23503".to_owned()));
+    assert_eq!(world.rows("/couples").await, json!([]));
+    let both = world.send(
+        "POST /couples",
+        &[],
+        r#"[{"id":1,"other":2},{"id":2,"other":1}]"#,
+    );
+    assert_eq!(both.await.status, 201);
+}
+
+#[tokio::test]
+async fn a_request_that_fails_leaves_nothing() {
+    let world = World::with(EngineSettings {
+        pre_request: Some("public.note".to_owned()),
+        ..EngineSettings::default()
+    })
+    .await;
+    let notes = "create table notes (at timestamptz default now()); grant all on notes to anon; \
+        create function note() returns void language plpgsql as $$ begin \
+        if current_setting('transaction_read_only') = 'off' then \
+        insert into notes default values; end if; end $$";
+    world.project.execute(notes).await.unwrap();
+    for _ in 0..3 {
+        let failed = world.send("POST /items", &[], r#"{"amount":"none"}"#).await;
+        assert_eq!(failed.fault(), (400, "22P02".to_owned()));
+    }
+    assert_eq!(world.rows("/notes").await, json!([]));
+    assert_eq!(world.send("POST /items", &[], "{}").await.status, 201);
+    assert_eq!(
+        world
+            .rows("/notes?select=at")
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn reads_cannot_write_and_writes_can() {
+    let world = World::new().await;
+    let sly = "create function sly() returns text language sql stable as \
+               $$ select set_config('transaction_read_only', 'off', true) $$; \
+               create function mode() returns text language sql stable as \
+               $$ select current_setting('transaction_read_only') $$";
+    world.project.execute(sly).await.unwrap();
+    assert_eq!(world.rows("/rpc/mode").await, json!("on"));
+    let refused = world.get("/rpc/sly").await;
+    assert_eq!(refused.fault(), (500, "25001".to_owned()));
+    // A login role that only reads by default does not keep a write from writing.
+    let role = ingot_project::LoginRole::Authenticator.name(&world.project.project().id);
+    let stop = format!(
+        "alter role {role} set default_transaction_read_only = on; \
+         select pg_terminate_backend(pid, 5000) from pg_stat_activity where usename = '{role}'"
+    );
+    world.project.execute(&stop).await.unwrap();
+    assert_eq!(world.send("POST /items", &[], "{}").await.status, 201);
+    assert_eq!(world.rows("/rpc/mode").await, json!("on"));
+}
