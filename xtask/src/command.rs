@@ -12,9 +12,18 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// A program to be run in the root of the workspace.
+///
+/// It does not see what cargo told this program about its own package: some build scripts look at
+/// those variables, and everything on top of them would be built anew (ring, and so all of TLS).
 pub(crate) fn program(name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
     command.args(arguments).current_dir(root());
+    for (variable, _) in std::env::vars_os() {
+        let text = variable.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&variable);
+        }
+    }
     command
 }
 

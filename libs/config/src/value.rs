@@ -61,10 +61,23 @@ impl SettingValue for String {
     }
 }
 
+/// Secrets that stand in public repositories; starting with one would leave the door open.
+const PUBLIC_SECRETS: &[&str] = &[
+    "your_jwt_secret",
+    "your_api_key",
+    "dev-secret-please-change-in-production",
+    "change-this-password",
+    "admin",
+];
+
 impl SettingValue for Secret {
     const KIND: &'static str = "a secret text";
 
+    /// Refuses what is printed in public examples.
     fn parse(text: &str) -> Result<Self, String> {
+        if PUBLIC_SECRETS.contains(&text) {
+            return Err("is a value printed in public examples: choose one of your own".to_owned());
+        }
         Ok(Self::new(text))
     }
 }

@@ -4,10 +4,9 @@
 //! (contract, platform §2). The top level must be an object or an array.
 
 use axum::extract::{FromRequest, Request};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::{DeserializeOwned, IgnoredAny};
 
@@ -54,7 +53,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
                     .with_hint("Send less, or raise MAX_JSON_BODY_SIZE")
                     .into_response()
                 } else {
-                    ApiError::invalid_input("The request body could not be read").into_response()
+                    unreadable().into_response()
                 }
             })?;
         kind.read(&bytes)
@@ -88,14 +87,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Validate> FromRequest<S> for Valid<T>
     }
 }
 
-enum BodyKind {
+/// What a body is by its content type.
+pub(crate) enum BodyKind {
     Json,
     Form,
     Other,
 }
 
 impl BodyKind {
-    fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let value = headers
             .get(CONTENT_TYPE)
             .and_then(|v| v.to_str().ok())
@@ -118,33 +118,14 @@ impl BodyKind {
             _ => read_json(b"{}"),
         }
     }
-}
 
-/// Longest body that [`reject_malformed_json`] looks at. A longer one is looked at by its handler,
-/// so that nobody without credentials makes the service hold much.
-const MAX_EARLY_CHECK: usize = 1 << 20;
-
-/// Middleware (`axum::middleware::from_fn`): refuses a body that claims to be JSON and is not,
-/// before anything else about the request is judged (contract, platform §2).
-pub async fn reject_malformed_json(request: Request, next: Next) -> Response {
-    let is_json = matches!(BodyKind::of(request.headers()), BodyKind::Json);
-    let is_short = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok())
-        .is_some_and(|length| (1..=MAX_EARLY_CHECK).contains(&length));
-    if !is_json || !is_short {
-        return next.run(request).await;
+    /// Whether a body is what it claims to be, whatever it says.
+    pub(crate) fn well_formed(&self, bytes: &[u8]) -> Result<(), ApiError> {
+        match self {
+            Self::Json => self.read::<IgnoredAny>(bytes).map(drop),
+            Self::Form | Self::Other => Ok(()),
+        }
     }
-    let (parts, body) = request.into_parts();
-    let Ok(bytes) = axum::body::to_bytes(body, MAX_EARLY_CHECK).await else {
-        return ApiError::invalid_input("The request body could not be read").into_response();
-    };
-    let blank = bytes.iter().all(u8::is_ascii_whitespace);
-    if !blank && let Err(error) = read_json::<IgnoredAny>(&bytes) {
-        return error.into_response();
-    }
-    next.run(Request::from_parts(parts, bytes.into())).await
 }
 
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
@@ -177,6 +158,11 @@ fn without_position(message: &str) -> &str {
     message
         .rsplit_once(" at line ")
         .map_or(message, |(text, _)| text)
+}
+
+pub(crate) fn unreadable() -> ApiError {
+    ApiError::invalid_input("The request body could not be read")
+        .with_hint("Send it whole, and in the encoding that its headers name")
 }
 
 #[cfg(test)]

@@ -7,14 +7,6 @@ use ingot_config::{Environment, Problems, Secret, Settings, Variable};
 
 use crate::{Database, DatabaseSettings, InvalidProjectId, Project, ProjectId};
 
-/// Secrets that stand in public repositories; starting with one would leave the door open.
-const PUBLIC_SECRETS: &[&str] = &[
-    "your_jwt_secret",
-    "your_api_key",
-    "dev-secret-please-change-in-production",
-    "change-this-password",
-];
-
 ingot_config::settings! {
     /// The project of one-project mode.
     pub struct ProjectSettings {
@@ -161,12 +153,7 @@ impl Settings for ProjectRegistry {
 }
 
 fn check_secret(name: &str, secret: &Secret, problems: &mut Problems) {
-    if PUBLIC_SECRETS.contains(&secret.expose()) {
-        problems.add(
-            name,
-            "is a value printed in public examples: generate one of your own",
-        );
-    } else if secret.expose().len() < 32 {
+    if secret.expose().len() < 32 {
         problems.add(name, "is shorter than 32 characters: generate a longer one");
     }
 }

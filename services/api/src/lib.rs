@@ -22,7 +22,7 @@ pub use auth::AdminAccount;
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_project::{PoolSettings, ProjectRegistry};
-pub use platform::PlatformSettings;
+pub use platform::{BesideSettings, PlatformSettings};
 use tokio_util::sync::CancellationToken;
 
 /// Port when `INGOT_LISTEN` is not set.
@@ -45,6 +45,8 @@ ingot_config::configuration! {
         admin: AdminAccount;
         /// What it says about itself.
         platform: PlatformSettings;
+        /// Services beside the backend.
+        beside: BesideSettings;
         /// The projects that it serves.
         registry: ProjectRegistry;
     }

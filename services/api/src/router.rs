@@ -1,10 +1,9 @@
 //! Every route of the service, on one page.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::post;
-use ingot_http::{EdgeKey, reject_malformed_json};
+use ingot_http::{EdgeKey, with_bodies};
 
 use crate::app::App;
 use crate::{
@@ -14,7 +13,7 @@ use crate::{
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
 pub(crate) fn router(config: &Config, app: App) -> Router {
     let guard = EdgeKey::new(&config.edge, app.pools.registry().clone());
-    Router::new()
+    let routes = Router::new()
         .merge(platform::router())
         .nest("/api/auth", auth::router())
         .route("/api/auth/tokens/anon", post(secrets::anon_token))
@@ -25,9 +24,8 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
         .nest("/api/database/advance", advance::router())
         .nest("/api/database", introspection::router())
         .nest("/api/dashboard", dashboard::router())
-        .nest("/api/realtime", realtime::router())
-        .layer(from_fn(reject_malformed_json))
-        .layer(DefaultBodyLimit::max(config.body.json_limit()))
+        .nest("/api/realtime", realtime::router());
+    with_bodies(routes, &config.body)
         .layer(from_fn_with_state(guard, EdgeKey::require))
         .with_state(app)
 }

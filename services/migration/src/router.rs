@@ -1,9 +1,8 @@
 //! Every route of the service, on one page.
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use ingot_http::EdgeKey;
+use ingot_http::{EdgeKey, with_bodies};
 
 use crate::app::App;
 use crate::{Config, custom_migrations};
@@ -11,9 +10,8 @@ use crate::{Config, custom_migrations};
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
 pub(crate) fn router(config: &Config, app: App) -> Router {
     let guard = EdgeKey::new(&config.edge, app.pools.registry().clone());
-    Router::new()
-        .nest("/api/database/migrations", custom_migrations::router())
-        .layer(DefaultBodyLimit::max(config.body.json_limit()))
+    let routes = Router::new().nest("/api/database/migrations", custom_migrations::router());
+    with_bodies(routes, &config.body)
         .layer(from_fn_with_state(guard, EdgeKey::require))
         .with_state(app)
 }
