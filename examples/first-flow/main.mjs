@@ -5,12 +5,10 @@ import { fileURLToPath } from 'node:url';
 import * as sdk from '@insforge/sdk';
 import { io } from 'socket.io-client';
 import { firstFlow } from './flow.mjs';
+import { parseStack } from './stack.mjs';
 
 const file = process.argv[2] ?? fileURLToPath(new URL('../../.ingot/stack.env', import.meta.url));
-const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean);
-const stack = Object.fromEntries(
-  lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
-);
+const stack = parseStack(readFileSync(file, 'utf8'));
 
 await firstFlow({
   sdk,

@@ -3,54 +3,66 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
+use ingot_testkit::Node;
+use reqwest::{Client, StatusCode};
+use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long a test waits for what the cluster does by itself.
+const PATIENCE: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(25);
 
 /// What `ingot cluster` started; stopped when dropped.
 #[derive(Debug)]
 pub struct TestCluster {
     home: TempDir,
+    environment: Vec<(String, String)>,
     variables: BTreeMap<String, String>,
+    client: Client,
 }
 
 impl TestCluster {
-    /// Starts a cluster with these arguments of `ingot cluster`. The programs must have been built
-    /// (`cargo xtask test` does that first).
+    /// Starts a cluster with these arguments of `ingot cluster` and these settings. The programs
+    /// must have been built (`cargo xtask test` does that first).
     ///
     /// # Errors
     /// It does not become ready.
-    pub fn start(counts: &[&str]) -> anyhow::Result<Self> {
-        Self::start_with(counts, &[])
-    }
-
-    /// The same, with these variables in its environment.
-    ///
-    /// # Errors
-    /// It does not become ready.
-    pub fn start_with(counts: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+    pub fn start(counts: &[&str], settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        // A second call changes nothing.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let home = tempfile::tempdir()?;
         // PostgreSQL may run as another user.
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o711))?;
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut cluster = Self {
             home,
+            environment: settings.collect(),
             variables: BTreeMap::new(),
+            // Each request on a connection of its own, as from many clients.
+            client: Client::builder()
+                .timeout(Duration::from_secs(30))
+                .pool_max_idle_per_host(0)
+                .build()?,
         };
-        let output = cluster
-            .ingot(&[&["cluster", "--detach"], counts].concat())?
-            .envs(settings.iter().copied())
-            .output()
-            .context("`ingot` is not built")?;
+        let output = cluster.ingot(&[&["cluster", "--detach"], counts].concat())?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "no cluster: {errors}");
-        let stack = std::fs::read_to_string(cluster.home.path().join(".ingot/stack.env"))?;
-        cluster.variables = stack
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .collect();
+        let stack = ingot_standalone::read_variables(&cluster.data().join("stack.env"))?;
+        cluster.variables = stack.into_iter().collect();
         Ok(cluster)
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.home.path().join(".ingot")
     }
 
     /// A variable of its `stack.env`; empty when there is none of that name.
@@ -70,37 +82,144 @@ impl TestCluster {
         format!("{}{path}", self.variable("BASE_URL"))
     }
 
-    /// Kills the process whose id is in the file that a `*_PIDFILE` variable names. The cluster
-    /// starts it again after two seconds.
+    /// An administrator's GET of a path at the first edge: status and body, which is null when it
+    /// is no JSON.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn get(&self, path: &str) -> anyhow::Result<(StatusCode, Value)> {
+        let request = self.client.get(self.url(path));
+        let answer = request
+            .bearer_auth(self.variable("API_KEY"))
+            .send()
+            .await
+            .with_context(|| format!("GET {path}"))?;
+        Ok((answer.status(), answer.json().await.unwrap_or_default()))
+    }
+
+    /// Whether all processes of a service (`API`, `RECORDS_PROXY`) say that they are ready.
+    pub async fn is_ready(&self, service: &str) -> bool {
+        let addresses = self.variable(&format!("{service}_HEALTH_ADDRESSES"));
+        for address in addresses.split(',') {
+            let answer = self.client.get(format!("http://{address}/readyz")).send();
+            if !answer.await.is_ok_and(|answer| answer.status() == 200) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The metrics of the first edge.
+    ///
+    /// # Errors
+    /// No answer.
+    pub async fn edge_metrics(&self) -> anyhow::Result<String> {
+        let addresses = self.variable("EDGE_HEALTH_ADDRESSES").split(',');
+        let first = addresses.into_iter().next().unwrap_or_default();
+        let metrics = self.client.get(format!("http://{first}/metrics"));
+        Ok(metrics.send().await?.text().await?)
+    }
+
+    /// A script of `clients/` that is told this cluster's `stack.env` as variables.
+    pub fn script(&self, path: &str) -> Node {
+        let script = Node::script(path);
+        self.variables()
+            .fold(script, |script, (name, value)| script.env(name, value))
+    }
+
+    /// The process id in a file, or in the file that a `*_PIDFILE` variable names.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn pid(&self, pid_file: &str) -> anyhow::Result<i32> {
+        let named = self.variable(pid_file);
+        let file = if named.is_empty() { pid_file } else { named };
+        let text = std::fs::read_to_string(file).with_context(|| file.to_owned())?;
+        Ok(text.trim().parse()?)
+    }
+
+    /// Kills that process outright. The cluster starts it again after two seconds, a private
+    /// server at once.
     ///
     /// # Errors
     /// There is no such process.
-    pub fn kill(&self, pid_file: &str) -> anyhow::Result<()> {
-        let file = self.variable(pid_file);
-        let pid = std::fs::read_to_string(file).with_context(|| format!("{pid_file}={file}"))?;
-        let killed = Command::new("kill").args(["-9", pid.trim()]).status()?;
-        ensure!(killed.success(), "{pid_file}: no process {pid}");
-        Ok(())
+    pub fn kill(&self, pid_file: &str) -> anyhow::Result<i32> {
+        self.signal(pid_file, "-KILL")
     }
 
-    fn ingot(&self, arguments: &[&str]) -> anyhow::Result<Command> {
-        let mut command = Command::new(program()?);
-        command
+    /// Asks that process to end. The cluster starts it again as after [`TestCluster::kill`].
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn terminate(&self, pid_file: &str) -> anyhow::Result<i32> {
+        self.signal(pid_file, "-TERM")
+    }
+
+    fn signal(&self, pid_file: &str, signal: &str) -> anyhow::Result<i32> {
+        let pid = self.pid(pid_file)?;
+        let done = Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status()?;
+        ensure!(done.success(), "{pid_file}: no process {pid}");
+        Ok(pid)
+    }
+
+    /// Waits until another process has taken the place of `pid`.
+    ///
+    /// # Errors
+    /// None does.
+    pub async fn successor_of(&self, pid: i32, pid_file: &str) -> anyhow::Result<i32> {
+        let begin = Instant::now();
+        loop {
+            match self.pid(pid_file) {
+                Ok(now) if now != pid => return Ok(now),
+                _ if begin.elapsed() > PATIENCE => bail!("{pid_file}: nothing follows {pid}"),
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    fn ingot(&self, arguments: &[&str]) -> anyhow::Result<Output> {
+        let program = program()?;
+        Command::new(&program)
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             // Tests run side by side.
             .env("PORT", "0")
-            .current_dir(self.home.path());
-        Ok(command)
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.home.path())
+            .output()
+            .with_context(|| format!("{} is not built", program.display()))
     }
 }
 
 impl Drop for TestCluster {
     fn drop(&mut self) {
         // Without it the processes would outlive the test.
-        if let Ok(mut down) = self.ingot(&["down"]) {
-            down.output().ok();
+        self.ingot(&["down"]).ok();
+    }
+}
+
+/// Whether a process runs. One that has ended and that nobody has reaped yet does not.
+pub fn is_running(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit_once(") ")
+            .is_some_and(|(_, state)| !state.starts_with('Z'))
+    })
+}
+
+/// Asks until there is an answer; an error that stays is told after a minute.
+///
+/// # Errors
+/// The last error of `ask`.
+pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let begin = Instant::now();
+    loop {
+        match ask().await {
+            Err(error) if begin.elapsed() > PATIENCE => return Err(error),
+            Err(_) => tokio::time::sleep(POLL).await,
+            answer => return answer,
         }
     }
 }

@@ -6,7 +6,7 @@
 mod cluster;
 mod collector;
 
-pub use cluster::TestCluster;
+pub use cluster::{TestCluster, eventually, is_running};
 pub use collector::Collector;
 
 use std::time::Duration;

@@ -1,94 +1,175 @@
-//! One service dies: the others stay up, its prefix answers 503 in the envelope, and it returns.
+//! One process dies: the others stay up, its prefix answers 503 in the envelope, and it returns.
 
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "a failed step of a test is a failed test"
 )]
 
-use std::time::{Duration, Instant};
-
-use ingot_e2e::TestCluster;
+use anyhow::ensure;
+use ingot_e2e::{TestCluster, eventually};
 use reqwest::StatusCode;
 use serde_json::Value;
 
-const ONE_OF_EACH: [&str; 6] = ["--edges", "1", "--api", "1", "--relays", "1"];
+const ONE_OF_EACH: [&str; 10] = [
+    "--edges",
+    "1",
+    "--api",
+    "1",
+    "--records",
+    "1",
+    "--fanout",
+    "1",
+    "--relays",
+    "1",
+];
 
-async fn get(cluster: &TestCluster, path: &str) -> (StatusCode, Value) {
-    let answer = reqwest::Client::new()
-        .get(cluster.url(path))
-        .bearer_auth(cluster.variable("API_KEY"))
-        .send()
-        .await
-        .unwrap();
-    (answer.status(), answer.json().await.unwrap_or_default())
+/// What clients see of a service: a path that it answers.
+const DOORS: [(&str, &str); 4] = [
+    ("API", "/api/health"),
+    ("RECORDS_PROXY", "/api/database/records/nothing_here"),
+    ("MIGRATION", "/api/database/migrations"),
+    ("REALTIME_FANOUT", "/socket.io/?EIO=4&transport=polling"),
+];
+
+const SERVICES: [&str; 6] = [
+    "API",
+    "RECORDS_PROXY",
+    "MIGRATION",
+    "REALTIME_FANOUT",
+    "LISTEN_RELAY",
+    "EDGE",
+];
+
+fn pid_file(service: &str) -> String {
+    format!("{service}_PIDFILE")
 }
 
-/// Asks until the answer is as wanted; says the last one if it never is.
-async fn until(
-    cluster: &TestCluster,
-    path: &str,
-    wanted: impl Fn(StatusCode) -> bool,
-) -> (StatusCode, Value) {
-    let begin = Instant::now();
-    loop {
-        let (status, body) = get(cluster, path).await;
-        if wanted(status) {
-            return (status, body);
-        }
-        assert!(
-            begin.elapsed() < Duration::from_secs(30),
-            "{path}: {status} {body}"
-        );
-        tokio::time::sleep(Duration::from_millis(50)).await;
+fn pids(cluster: &TestCluster) -> Vec<(&'static str, i32)> {
+    let pid = |service| (service, cluster.pid(&pid_file(service)).unwrap());
+    SERVICES.map(pid).to_vec()
+}
+
+/// Whether it is the envelope of the contract that says 503.
+fn ensure_unavailable(path: &str, status: StatusCode, body: &Value) -> anyhow::Result<()> {
+    ensure!(
+        status == 503
+            && body["statusCode"] == 503
+            && body["error"].is_string()
+            && body["message"].is_string()
+            && body["nextActions"].is_string(),
+        "{path}: {status} {body}"
+    );
+    Ok(())
+}
+
+async fn ensure_open(cluster: &TestCluster, path: &str) -> anyhow::Result<()> {
+    let (status, body) = cluster.get(path).await?;
+    ensure!(!status.is_server_error(), "{path}: {status} {body}");
+    Ok(())
+}
+
+async fn ensure_all_open(cluster: &TestCluster) -> anyhow::Result<()> {
+    for (_, path) in DOORS {
+        ensure_open(cluster, path).await?;
     }
+    Ok(())
+}
+
+async fn ensure_all_ready(cluster: &TestCluster) -> anyhow::Result<()> {
+    for service in SERVICES {
+        ensure!(cluster.is_ready(service).await, "{service} is not ready");
+    }
+    Ok(())
 }
 
 #[tokio::test]
 async fn only_its_prefix_is_down_and_it_returns() {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    let cluster = TestCluster::start(&ONE_OF_EACH).unwrap();
-    let health = "/api/health";
-    assert_eq!(get(&cluster, health).await.0, StatusCode::OK);
+    let cluster = TestCluster::start(&ONE_OF_EACH, &[]).unwrap();
+    ensure_all_open(&cluster).await.unwrap();
+    for (service, path) in DOORS {
+        let others: Vec<_> = pids(&cluster)
+            .into_iter()
+            .filter(|(other, _)| *other != service)
+            .collect();
+        let killed = cluster.kill(&pid_file(service)).unwrap();
+        // It is away for two seconds.
+        eventually(async || {
+            let (status, body) = cluster.get(path).await?;
+            ensure_unavailable(path, status, &body)
+        })
+        .await
+        .unwrap();
+        for (_, other) in DOORS.into_iter().filter(|(other, _)| *other != service) {
+            ensure_open(&cluster, other).await.unwrap();
+        }
+        let after = cluster.successor_of(killed, &pid_file(service)).await;
+        after.unwrap();
+        eventually(|| ensure_open(&cluster, path)).await.unwrap();
+        for (other, pid) in others {
+            assert_eq!(cluster.pid(&pid_file(other)).unwrap(), pid, "{other}");
+        }
+    }
+}
 
-    cluster.kill("API_PIDFILE").unwrap();
-    let (_, body) = until(&cluster, health, |status| status == 503).await;
-    assert_eq!(body["statusCode"], 503, "{body}");
-    assert!(
-        body["error"].is_string() && body["message"].is_string(),
-        "{body}"
-    );
-    // The migration service answers while the api service is away.
-    let (status, body) = get(&cluster, "/api/database/migrations").await;
-    assert_ne!(status, StatusCode::SERVICE_UNAVAILABLE, "{body}");
+#[tokio::test]
+async fn what_has_no_prefix_goes_unnoticed_and_returns() {
+    let cluster = TestCluster::start(&ONE_OF_EACH, &[]).unwrap();
+    let before = pids(&cluster);
+    for pid_file in ["LISTEN_RELAY_PIDFILE", "NATS_PIDFILE"] {
+        let killed = cluster.kill(pid_file).unwrap();
+        ensure_all_open(&cluster).await.unwrap();
+        cluster.successor_of(killed, pid_file).await.unwrap();
+        eventually(|| ensure_all_ready(&cluster)).await.unwrap();
+        ensure_all_open(&cluster).await.unwrap();
+    }
+    for (service, pid) in before
+        .into_iter()
+        .filter(|(name, _)| *name != "LISTEN_RELAY")
+    {
+        assert_eq!(cluster.pid(&pid_file(service)).unwrap(), pid, "{service}");
+    }
 
-    until(&cluster, health, |status| status == 200).await;
+    // Nobody answers for the edge itself; it comes back to what runs behind it.
+    let killed = cluster.kill("EDGE_PIDFILE").unwrap();
+    let behind = cluster.pid("API_PIDFILE").unwrap();
+    cluster.successor_of(killed, "EDGE_PIDFILE").await.unwrap();
+    eventually(|| ensure_all_open(&cluster)).await.unwrap();
+    assert_eq!(cluster.pid("API_PIDFILE").unwrap(), behind);
 }
 
 #[tokio::test]
 async fn the_database_goes_and_comes_back() {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .ok();
-    let cluster = TestCluster::start(&ONE_OF_EACH).unwrap();
-    cluster.kill("POSTGRES_PIDFILE").unwrap();
-    // Nobody crashes: the processes are the same afterwards.
-    let api = std::fs::read_to_string(cluster.variable("API_PIDFILE")).unwrap();
-    let ready = format!("http://{}/readyz", cluster.variable("API_HEALTH_ADDRESSES"));
-    let begin = Instant::now();
-    loop {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        let answer = reqwest::get(&ready).await.unwrap();
-        if answer.status() == 200 && begin.elapsed() > Duration::from_secs(2) {
-            break;
-        }
-        assert!(
-            begin.elapsed() < Duration::from_mins(1),
-            "the api does not recover"
-        );
+    // A request waits for a connection as long as this.
+    let settings = [("INGOT_POOL_ACQUIRE_TIMEOUT", "1")];
+    let cluster = TestCluster::start(&ONE_OF_EACH, &settings).unwrap();
+    let before = pids(&cluster);
+    // Without its data it cannot be started again.
+    let data = cluster.data().join("servers/postgres");
+    let aside = data.with_extension("aside");
+    std::fs::rename(&data, &aside).unwrap();
+    let killed = cluster.kill("POSTGRES_PIDFILE").unwrap();
+
+    for service in SERVICES.into_iter().filter(|name| *name != "EDGE") {
+        eventually(async || {
+            ensure!(!cluster.is_ready(service).await, "{service} is ready");
+            Ok(())
+        })
+        .await
+        .unwrap();
     }
-    let after = std::fs::read_to_string(cluster.variable("API_PIDFILE")).unwrap();
-    assert_eq!(api, after);
-    assert_eq!(get(&cluster, "/api/health").await.0, StatusCode::OK);
+    for path in ["/api/database/tables", "/api/database/records/nothing_here"] {
+        let (status, body) = cluster.get(path).await.unwrap();
+        ensure_unavailable(path, status, &body).unwrap();
+    }
+    assert_eq!(cluster.get("/api/health").await.unwrap().0, 200);
+
+    std::fs::rename(&aside, &data).unwrap();
+    let after = cluster.successor_of(killed, "POSTGRES_PIDFILE").await;
+    after.unwrap();
+    eventually(|| ensure_all_ready(&cluster)).await.unwrap();
+    let (status, body) = cluster.get("/api/database/tables").await.unwrap();
+    assert_eq!(status, 200, "{body}");
+    // Nobody crashed: the processes are the same afterwards.
+    assert_eq!(pids(&cluster), before);
 }

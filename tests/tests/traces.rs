@@ -35,7 +35,7 @@ async fn an_insert_is_one_trace_from_the_edge_to_the_socket() {
         .install_default()
         .ok();
     let collector = Collector::start().await.unwrap();
-    let cluster = TestCluster::start_with(
+    let cluster = TestCluster::start(
         &ONE_OF_EACH,
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint()),

@@ -21,9 +21,11 @@ ingot_config::settings! {
         listen: Option<SocketAddr> = "INGOT_LISTEN";
         /// Longest time, in seconds, that requests under way may take after a stop was asked for.
         drain_timeout: ingot_config::Seconds = "INGOT_DRAIN_TIMEOUT", default "20";
-        /// Pause, in seconds, between "not ready" and closing the listener, in which load balancers
-        /// notice. 0 suits a single machine; a cluster needs more than one probe interval.
-        drain_delay: ingot_config::Seconds = "INGOT_DRAIN_DELAY", default "0";
+        /// Seconds between "not ready" and closing the listener and idle connections. Meanwhile
+        /// edges notice and choose others, so that no request meets a closing connection: three
+        /// of their probe intervals (`INGOT_UPSTREAM_CHECK_MS`), for one probe may be late. 0
+        /// closes at once.
+        drain_delay: ingot_config::Seconds = "INGOT_DRAIN_DELAY", default "3";
     }
 }
 

@@ -6,12 +6,14 @@
 //! services on it ([`TestService`]) and drive JavaScript clients against them ([`Node`]).
 
 mod node;
+mod passage;
 mod project;
 mod servers;
 mod service;
 mod template;
 
 pub use node::{Node, NodeProcess};
+pub use passage::Passage;
 pub use project::TestProject;
 pub use servers::{TestServers, VARIABLE as SERVERS_VARIABLE, test_servers};
 pub use service::TestService;

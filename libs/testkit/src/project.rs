@@ -178,6 +178,8 @@ impl TestProject {
             ("ACCESS_ANON_KEY", self.anon_key.expose().to_owned()),
             ("NATS_URL", self.servers.nats_url.clone()),
             ("INGOT_DATA_DIR", self.data.path().display().to_string()),
+            // No edge has to notice that a service of a test stops.
+            ("INGOT_DRAIN_DELAY", "0".to_owned()),
         ])
     }
 }

@@ -45,9 +45,27 @@ impl TestService {
         C: Settings,
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
+        let mut service = Self::launch(project, settings, serve).await?;
+        service.wait_until_ready().await?;
+        Ok(service)
+    }
+
+    /// As [`TestService::start`], but only until it answers at all: what it depends on may be away.
+    ///
+    /// # Errors
+    /// A setting is wrong, or the service ends.
+    pub async fn launch<C, F>(
+        project: &TestProject,
+        settings: &[(&str, &str)],
+        serve: impl Fn(C, CancellationToken) -> F,
+    ) -> anyhow::Result<Self>
+    where
+        C: Settings,
+        F: Future<Output = anyhow::Result<()>> + Send + 'static,
+    {
         let mut attempt = 1;
         loop {
-            match Self::start_once(project, settings, &serve).await {
+            match Self::launch_once(project, settings, &serve).await {
                 // Between the choice of a port and its use another process took it.
                 Err(error) if is_port_taken(&error) && attempt < START_ATTEMPTS => attempt += 1,
                 started => return started,
@@ -55,7 +73,7 @@ impl TestService {
         }
     }
 
-    async fn start_once<C, F>(
+    async fn launch_once<C, F>(
         project: &TestProject,
         settings: &[(&str, &str)],
         serve: &impl Fn(C, CancellationToken) -> F,
@@ -84,7 +102,7 @@ impl TestService {
             shutdown,
             serving,
         };
-        service.wait_until_ready().await?;
+        service.wait_for_ok("/livez").await?;
         Ok(service)
     }
 
@@ -119,7 +137,15 @@ impl TestService {
             .context("the service does not stop")??
     }
 
-    async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+    /// Waits until `/readyz` says yes.
+    ///
+    /// # Errors
+    /// It does not in time, or the service ends.
+    pub async fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        self.wait_for_ok("/readyz").await
+    }
+
+    async fn wait_for_ok(&mut self, path: &str) -> anyhow::Result<()> {
         let deadline = tokio::time::Instant::now() + READY_PATIENCE;
         let mut last = String::from("no answer yet");
         while tokio::time::Instant::now() < deadline {
@@ -127,14 +153,14 @@ impl TestService {
                 (&mut self.serving).await??;
                 bail!("the service ended by itself");
             }
-            match self.client.get(self.url("/readyz")).send().await {
+            match self.client.get(self.url(path)).send().await {
                 Ok(answer) if answer.status() == StatusCode::OK => return Ok(()),
                 Ok(answer) => last = answer.text().await.unwrap_or_default(),
                 Err(error) => last = error.to_string(),
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        bail!("the service did not become ready: {last}")
+        bail!("{path} did not become 200: {last}")
     }
 }
 

@@ -10,6 +10,7 @@ use ingot_bus::{Bus, BusSettings};
 use ingot_http::ListenSettings;
 use ingot_project::{PoolSettings, Pools, ProjectRegistry};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -50,8 +51,11 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     }
     tasks.close();
     let health = relay::health(bus, statuses);
+    let mut listen = config.listen;
+    // Nobody is led here, so nobody has to be led elsewhere first.
+    listen.drain_delay.0 = Duration::ZERO;
     let served = ingot_http::serve(
-        &config.listen,
+        &listen,
         DEFAULT_PORT,
         axum::Router::new(),
         health,

@@ -58,8 +58,10 @@ impl App {
     }
 
     /// Ready once the gate is open, and while every database answers with the schema of this build.
+    /// `refused` in the answer says what waiting does not heal.
     pub(crate) fn health(&self) -> Health {
         let app = self.clone();
+        let gate = self.gate.clone();
         Health::new(vec![(
             "schema",
             Box::new(move || {
@@ -67,6 +69,7 @@ impl App {
                 Box::pin(async move { app.schemas_are_current().await })
             }),
         )])
+        .with_detail("refused", move || gate.refusal().into())
     }
 
     async fn schemas_are_current(&self) -> CheckResult {

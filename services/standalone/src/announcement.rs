@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use anyhow::Context;
 use ingot_private_servers::PrivateServers;
 
 use crate::data_folder::{DataFolder, write_private};
 use crate::keys::Keys;
 use crate::settings::DATABASE;
+use crate::variables_file::{quote, read_variables};
 use crate::{Plan, Secrets, Service};
 
 /// Where the private servers are, with names and passwords.
@@ -84,14 +84,7 @@ impl Stack {
 
     /// Reads the file.
     pub(crate) fn read(file: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("cannot read {}", file.display()))?;
-        let variables = text.lines().filter_map(|line| line.split_once('='));
-        Ok(Self(
-            variables
-                .map(|(variable, value)| (variable.to_owned(), value.to_owned()))
-                .collect(),
-        ))
+        Ok(Self(read_variables(file)?))
     }
 
     /// Writes the file: `KEY=value` lines, fit for a shell's `source`, readable by us alone.
@@ -99,7 +92,7 @@ impl Stack {
         let mut text = String::new();
         for (variable, value) in &self.0 {
             // Writing into a String cannot fail.
-            let _ = writeln!(text, "{variable}={value}");
+            let _ = writeln!(text, "{variable}={}", quote(value));
         }
         write_private(file, &text)
     }

@@ -9,6 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Member, Plan, Service, Settings};
 
+const DRAIN_DELAY: &str = "INGOT_DRAIN_DELAY";
+
 type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// Running services. Dropping the value cuts them off; [`InProcess::stop`] lets them finish.
@@ -26,7 +28,8 @@ struct Group {
 }
 
 impl InProcess {
-    /// Starts what the plan says; `environment` is below the settings.
+    /// Starts what the plan says; `environment` is below the settings. No service waits for edges
+    /// to notice that it stops, for the edges stop before it.
     ///
     /// # Errors
     /// A setting is missing or wrong.
@@ -36,6 +39,8 @@ impl InProcess {
         settings: &Settings,
     ) -> anyhow::Result<Self> {
         let (mut front, mut back) = (Group::default(), Group::default());
+        let delay = environment.get(DRAIN_DELAY).unwrap_or("0");
+        let environment = environment.clone().with([(DRAIN_DELAY, delay)]);
         for member in plan.members() {
             let environment = environment.clone().with(settings.of(member, plan));
             let group = if member.is_front() {

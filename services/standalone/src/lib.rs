@@ -18,6 +18,7 @@ mod secrets;
 mod service;
 mod settings;
 mod up;
+mod variables_file;
 
 pub use command_line::main;
 pub use in_process::InProcess;
@@ -26,3 +27,4 @@ pub use readiness::{Report, wait_until_ready};
 pub use secrets::Secrets;
 pub use service::Service;
 pub use settings::Settings;
+pub use variables_file::read_variables;

@@ -213,6 +213,15 @@ mod tests {
     }
 
     #[test]
+    fn a_usual_port_that_is_taken_gives_way_to_the_next() {
+        // Taken by us, or by somebody else already.
+        let _taken = TcpListener::bind(("127.0.0.1", 7130));
+        let plan = Plan::choose(Counts::ONE, None).unwrap();
+        let edge = plan.of(Service::Edge).next().unwrap().address.port();
+        assert!((7131..7230).contains(&edge), "{edge}");
+    }
+
+    #[test]
     fn a_port_that_was_asked_for_is_taken_or_refused() {
         let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = taken.local_addr().unwrap().port();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use reqwest::Client;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::Member;
@@ -25,7 +26,8 @@ pub enum Report<'a> {
 /// Waits until each of `members` says that it is ready.
 ///
 /// # Errors
-/// One of them is not ready after `patience`; the message has what it says is missing.
+/// One of them is not ready after `patience`, or says that waiting does not help; the message has
+/// what it says is missing.
 pub async fn wait_until_ready(
     members: &[Member],
     patience: Duration,
@@ -44,7 +46,8 @@ pub async fn wait_until_ready(
                     report(Report::Ready(&member));
                     last_report = Instant::now();
                 }
-                Err(why) => {
+                Err(Unready::Refused(why)) => bail!("{}: {why}", member.name()),
+                Err(Unready::Waiting(why)) => {
                     complaint = format!("{}: {why}", member.name());
                     still.push(member);
                 }
@@ -65,15 +68,27 @@ pub async fn wait_until_ready(
     }
 }
 
-async fn probe(client: &Client, member: &Member) -> Result<(), String> {
+/// Why a member is not ready.
+enum Unready {
+    Waiting(String),
+    /// Only somebody who acts can change it.
+    Refused(String),
+}
+
+async fn probe(client: &Client, member: &Member) -> Result<(), Unready> {
     let url = format!("http://{}/readyz", member.health);
     let answer = client
         .get(url)
         .send()
         .await
-        .map_err(|error| error.without_url().to_string())?;
+        .map_err(|error| Unready::Waiting(error.without_url().to_string()))?;
     if answer.status().is_success() {
         return Ok(());
     }
-    Err(answer.text().await.unwrap_or_default())
+    let text = answer.text().await.unwrap_or_default();
+    let said: Value = serde_json::from_str(&text).unwrap_or_default();
+    match said.get("refused").and_then(Value::as_str) {
+        Some(why) => Err(Unready::Refused(why.to_owned())),
+        None => Err(Unready::Waiting(text)),
+    }
 }

@@ -55,6 +55,8 @@ pub(super) struct Delivery {
     next_beat: Instant,
     /// Something was published since `delivered` was saved.
     unsaved: bool,
+    /// The stream on the bus is there.
+    prepared: bool,
 }
 
 impl Delivery {
@@ -73,6 +75,7 @@ impl Delivery {
             beat: None,
             next_beat: Instant::now(),
             unsaved: false,
+            prepared: false,
         }
     }
 
@@ -199,6 +202,11 @@ impl Delivery {
         let connection = self.leadership.connection();
         let longest = i32::try_from(MAX_INLINE_PAYLOAD).unwrap_or(i32::MAX);
         let rows = answered(store::messages(connection, ids, delivered, longest)).await?;
+        if !self.prepared && !rows.is_empty() {
+            // Only now, for it reserves space. Without it the first message would fail and be sent
+            // again, which is also what heals a bus that is away at the moment.
+            self.prepared = self.publisher.prepare().await.is_ok();
+        }
         for row in rows {
             let (id, age) = (row.id, row.age);
             let span = tracing::info_span!(

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ingot_bus::Bus;
 use ingot_project::{Pools, Project};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use leadership::Leadership;
@@ -22,6 +23,18 @@ pub(crate) use status::{Status, health};
 /// Pauses between attempts to reach the database; there is no last attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a first start may take before a missing login is worth a warning.
+const FIRST_MIGRATION: Duration = Duration::from_mins(1);
+
+/// Whether PostgreSQL refuses the login or does not know the database: both are made by the
+/// migration service.
+fn is_login_missing(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .is_some_and(|code| ["28P01", "28000", "3D000"].contains(&code.as_ref()))
+}
 
 /// The relay of one project in this process.
 pub(crate) struct Relay {
@@ -44,6 +57,7 @@ impl Relay {
     /// Stands by, relays while it has the lock, and begins again after every failure.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut pause = FIRST_PAUSE;
+        let begin = Instant::now();
         while !shutdown.is_cancelled() {
             let turn = Box::pin(Leadership::await_turn(&self.project, &self.status));
             let ended = match shutdown.run_until_cancelled(turn).await {
@@ -56,13 +70,25 @@ impl Relay {
             };
             self.status.become_role(Role::Connecting);
             if let Err(error) = ended {
-                tracing::warn!(project = %self.project.id, %error, "the relay starts over");
+                self.tell(&error, begin.elapsed());
                 self.status.note_failure(&error);
                 shutdown
                     .run_until_cancelled(tokio::time::sleep(pause))
                     .await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
+        }
+    }
+
+    /// At a first start the login does not exist before the migration service has made it, which
+    /// should alarm nobody.
+    fn tell(&self, error: &sqlx::Error, age: Duration) {
+        let project = &self.project.id;
+        if is_login_missing(error) && age < FIRST_MIGRATION {
+            tracing::info!(%project, "waiting for the migration service to prepare the database");
+            tracing::debug!(%project, %error, "the database is not prepared yet");
+        } else {
+            tracing::warn!(%project, %error, "the relay starts over");
         }
     }
 

@@ -17,6 +17,9 @@ use crate::BootstrapConfig;
 const CONCURRENCY: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Refusals in a row after which people are told. A single one may come from replicas that do the
+/// same at the same moment.
+const REFUSALS_TO_BELIEF: u32 = 2;
 
 /// Clones share the state.
 #[derive(Debug, Clone)]
@@ -24,8 +27,17 @@ pub(crate) struct Gate {
     owner: Arc<Owner>,
     registry: Arc<ProjectRegistry>,
     slots: Arc<Semaphore>,
-    /// What still keeps a project closed, in a sentence; absent once its database is up.
-    closed: Arc<Mutex<BTreeMap<ProjectId, String>>>,
+    /// What still keeps a project closed; absent once its database is up.
+    closed: Arc<Mutex<BTreeMap<ProjectId, Obstacle>>>,
+}
+
+/// What keeps a project closed.
+#[derive(Debug)]
+struct Obstacle {
+    /// In a sentence.
+    reason: String,
+    /// How often in a row the database gave a reason that waiting does not heal.
+    refusals: u32,
 }
 
 impl Gate {
@@ -33,7 +45,7 @@ impl Gate {
     pub(crate) fn new(config: &BootstrapConfig, registry: Arc<ProjectRegistry>) -> Self {
         let closed = registry
             .iter()
-            .map(|project| (project.id.clone(), "not looked at yet".to_owned()))
+            .map(|project| (project.id.clone(), Obstacle::unknown()))
             .collect();
         Self {
             owner: Arc::new(Owner::new(config)),
@@ -47,9 +59,19 @@ impl Gate {
     pub(crate) fn check(&self) -> Result<(), String> {
         let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
         match closed.first_key_value() {
-            Some((project, reason)) => Err(format!("project {project}: {reason}")),
+            Some((project, obstacle)) => Err(format!("project {project}: {}", obstacle.reason)),
             None => Ok(()),
         }
+    }
+
+    /// What keeps a project closed until somebody acts, if anything does. Trying goes on meanwhile.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = closed
+            .iter()
+            .filter(|(_, obstacle)| obstacle.refusals >= REFUSALS_TO_BELIEF);
+        let (project, obstacle) = refused.next()?;
+        Some(format!("project {project}: {}", obstacle.reason))
     }
 
     /// Opens the gate for every project, trying for as long as it takes or until `shutdown`.
@@ -96,7 +118,7 @@ impl Gate {
             drop(slot);
             match result {
                 Ok(()) => {
-                    self.set(project, None);
+                    self.open_to(project);
                     return Ok(());
                 }
                 Err(error) if gives_up(&error) => {
@@ -104,7 +126,7 @@ impl Gate {
                 }
                 Err(error) => {
                     tracing::warn!(project = %project.id, %error, "database is not up yet");
-                    self.set(project, Some(error.to_string()));
+                    self.keep_closed(project, &error);
                 }
             }
             tokio::time::sleep(pause).await;
@@ -112,11 +134,30 @@ impl Gate {
         }
     }
 
-    fn set(&self, project: &Project, reason: Option<String>) {
+    fn open_to(&self, project: &Project) {
         let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        match reason {
-            Some(reason) => closed.insert(project.id.clone(), reason),
-            None => closed.remove(&project.id),
+        closed.remove(&project.id);
+    }
+
+    fn keep_closed(&self, project: &Project, error: &BringUpError) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let obstacle = closed
+            .entry(project.id.clone())
+            .or_insert_with(Obstacle::unknown);
+        obstacle.reason = error.to_string();
+        obstacle.refusals = if is_passing(error) {
+            0
+        } else {
+            obstacle.refusals + 1
         };
+    }
+}
+
+impl Obstacle {
+    fn unknown() -> Self {
+        Self {
+            reason: "not looked at yet".to_owned(),
+            refusals: 0,
+        }
     }
 }

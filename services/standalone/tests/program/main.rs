@@ -1,0 +1,11 @@
+//! The `ingot` program as a person uses it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed step of a test is a failed test"
+)]
+
+mod foreground;
+mod installation;
+mod up_and_down;

@@ -1,0 +1,79 @@
+//! `ingot cluster` with several of each: it says where everything is, and works.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failed step of a test is a failed test"
+)]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ingot_e2e::{TestCluster, is_running};
+
+/// As `make cluster EDGES=2 FANOUT=3 RELAYS=2 API=2`.
+const SEVERAL: [&str; 8] = [
+    "--edges", "2", "--fanout", "3", "--relays", "2", "--api", "2",
+];
+
+const COUNTS: [(&str, usize); 6] = [
+    ("EDGE", 2),
+    ("API", 2),
+    ("RECORDS_PROXY", 1),
+    ("MIGRATION", 1),
+    ("REALTIME_FANOUT", 3),
+    ("LISTEN_RELAY", 2),
+];
+
+fn list(cluster: &TestCluster, variable: &str) -> Vec<String> {
+    let list = cluster.variable(variable).split(',');
+    list.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn several_of_each_are_announced_and_work_together() {
+    let cluster = TestCluster::start(&SEVERAL, &[]).unwrap();
+    let mut addresses = BTreeSet::new();
+    let mut pids = BTreeSet::new();
+    for (service, count) in COUNTS {
+        let listed = list(&cluster, &format!("{service}_ADDRESSES"));
+        assert_eq!(listed.len(), count, "{service}: {listed:?}");
+        addresses.extend(listed);
+        let health = list(&cluster, &format!("{service}_HEALTH_ADDRESSES"));
+        assert_eq!(health.len(), count, "{service}: {health:?}");
+        let pid_files = list(&cluster, &format!("{service}_PIDFILES"));
+        assert_eq!(pid_files.len(), count, "{service}: {pid_files:?}");
+        assert_eq!(
+            pid_files[0],
+            cluster.variable(&format!("{service}_PIDFILE"))
+        );
+        for file in pid_files {
+            let pid = cluster.pid(&file).unwrap();
+            let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
+            let name = service.to_ascii_lowercase().replace('_', "-");
+            assert!(program.ends_with(format!("ingot-{name}")), "{program:?}");
+            pids.insert(pid);
+        }
+        assert!(cluster.is_ready(service).await, "{service}");
+    }
+    for server in ["INGOT_PIDFILE", "POSTGRES_PIDFILE", "NATS_PIDFILE"] {
+        pids.insert(cluster.pid(server).unwrap());
+    }
+    let processes = COUNTS.iter().map(|(_, count)| count).sum::<usize>();
+    assert_eq!((addresses.len(), pids.len()), (processes, processes + 3));
+    assert_eq!(list(&cluster, "EDGE_URLS").len(), 2);
+
+    let steps = cluster
+        .script("e2e/first-flow.mjs")
+        .timeout(Duration::from_secs(90))
+        .run();
+    let steps = steps.await.unwrap();
+    assert_eq!(steps.last().unwrap()["step"], "5 dashboard", "{steps:?}");
+    let steps = cluster.script("e2e/two-edges.mjs").run().await.unwrap();
+    assert_eq!(steps.last().unwrap()["step"], "heard", "{steps:?}");
+
+    drop(cluster);
+    for pid in pids {
+        assert!(!is_running(pid), "{pid} still runs");
+    }
+}
