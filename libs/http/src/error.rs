@@ -99,6 +99,11 @@ impl ApiError {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// What the caller should do next, if that was added.
+    pub fn hint(&self) -> Option<&str> {
+        self.next_actions.as_deref()
+    }
 }
 
 #[derive(Serialize)]
@@ -250,6 +255,7 @@ codes! {
     RealtimeInvalidChannelPattern = "REALTIME_INVALID_CHANNEL_PATTERN",
     SecretAlreadyExists = "SECRET_ALREADY_EXISTS",
     SecretNotFound = "SECRET_NOT_FOUND",
+    StorageInvalidParameter = "STORAGE_INVALID_PARAMETER",
     EmailProviderNotConfigured = "EMAIL_PROVIDER_NOT_CONFIGURED",
     MissingField = "MISSING_FIELD",
     InvalidInput = "INVALID_INPUT",

@@ -1,7 +1,7 @@
 //! What a statement changes, for dashboards (contract, database §10.3).
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{ObjectType, RangeVar};
+use pg_query::protobuf::{CopyStmt, ObjectType, RangeVar};
 
 use crate::script::{Change, ChangeKind};
 
@@ -29,6 +29,24 @@ pub(crate) fn of(node: &NodeEnum) -> Option<Change> {
         NodeEnum::DropStmt(s) => dropped(s.remove_type).and_then(unnamed),
         _ => None,
     }
+}
+
+/// The table that a top-level statement makes or adds rows to, as `schema.table`.
+pub(crate) fn filled_table(node: &NodeEnum) -> Option<String> {
+    let relation = match node {
+        NodeEnum::InsertStmt(s) => s.relation.as_ref(),
+        NodeEnum::CreateStmt(s) => s.relation.as_ref(),
+        NodeEnum::CreateTableAsStmt(s) => s.into.as_ref()?.rel.as_ref(),
+        NodeEnum::CopyStmt(s) if s.is_from => s.relation.as_ref(),
+        _ => None,
+    };
+    relation.map(qualified)
+}
+
+/// Whether the statement is a `COPY ... FROM STDIN`.
+pub(crate) fn reads_copy_data(node: &NodeEnum) -> bool {
+    let from_client = |s: &CopyStmt| s.is_from && !s.is_program && s.filename.is_empty();
+    matches!(node, NodeEnum::CopyStmt(s) if from_client(s))
 }
 
 fn dropped(object: i32) -> Option<ChangeKind> {

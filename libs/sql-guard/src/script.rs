@@ -25,6 +25,13 @@ pub struct Statement {
     pub counts_rows: bool,
     /// Whether it may change the schema, so that schema caches must be dropped after it.
     pub changes_schema: bool,
+    /// Whether it is a `COPY`, with which the server and the client change their roles.
+    pub is_copy: bool,
+    /// Whether it is a `COPY ... FROM STDIN`: rows are expected after it.
+    pub reads_copy_data: bool,
+    /// The table that it makes or adds rows to, as `schema.table`; a name without a schema counts to
+    /// `public`.
+    pub filled_table: Option<String>,
     /// What dashboards should refresh (contract, database §10.3).
     pub change: Option<Change>,
 }
@@ -110,6 +117,9 @@ impl Script {
                     is_insert: matches!(node, NodeEnum::InsertStmt(_)),
                     counts_rows: counts_rows(node),
                     changes_schema: changes_schema(node),
+                    is_copy: matches!(node, NodeEnum::CopyStmt(_)),
+                    reads_copy_data: changes::reads_copy_data(node),
+                    filled_table: changes::filled_table(node),
                     change: changes::of(node),
                 })
             })

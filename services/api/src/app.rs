@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
+use crate::advance::Uploads;
 use crate::auth::Auth;
 use crate::dashboard::MAX_STREAMS;
 use crate::platform::PlatformSettings;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     pub(crate) platform: Arc<PlatformSettings>,
     /// What administrators' SQL may not do.
     pub(crate) guard: Guard,
+    /// Files that administrators send.
+    pub(crate) uploads: Uploads,
     /// A permit for each dashboard that listens.
     pub(crate) dashboard_streams: Arc<Semaphore>,
     /// Ends answers that would go on for ever.
@@ -56,6 +59,7 @@ impl App {
             auth: Arc::new(Auth::new(config.admin.clone())),
             platform: Arc::new(config.platform.clone()),
             guard: Guard::new(PARALLEL_PARSERS),
+            uploads: Uploads::new(config.uploads.clone()),
             dashboard_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             shutdown: shutdown.clone(),
         })

@@ -18,6 +18,7 @@ mod router;
 mod secrets;
 mod tables;
 
+pub use advance::UploadSettings;
 pub use auth::AdminAccount;
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
@@ -37,6 +38,8 @@ ingot_config::configuration! {
         edge: EdgeSettings;
         /// How large a body may be.
         body: BodySettings;
+        /// What files it takes.
+        uploads: UploadSettings;
         /// Its connections to PostgreSQL.
         pools: PoolSettings;
         /// Its connection to NATS.

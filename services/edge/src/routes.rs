@@ -126,6 +126,8 @@ static ROUTES: &[Route] = &[
     row("/functions", Service::Api).streamed().own_origin(),
     row("/api/.well-known/jwks.json", Service::Api).exact(),
     row("/api/auth", Service::Api),
+    row("/api/database/advance/import", Service::Api).streamed(),
+    row("/api/database/advance/bulk-upsert", Service::Api).streamed(),
     row("/api/database", Service::Api),
     row("/api/metadata", Service::Api),
     row("/api/logs", Service::Api),

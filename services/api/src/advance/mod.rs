@@ -1,8 +1,23 @@
-//! SQL that administrators write: raw SQL with parameters and plans (contract, database §7.1, §7.2).
+//! What administrators do with a whole database: SQL of their own, dumps, files of rows (contract,
+//! database §7).
 
-mod routes;
-mod service;
-mod store;
-mod values;
+mod bulk_upsert;
+mod export;
+mod import;
+mod raw_sql;
+mod upload;
 
-pub(crate) use routes::router;
+use axum::Router;
+
+use crate::app::App;
+pub use upload::UploadSettings;
+pub(crate) use upload::Uploads;
+
+/// The routes under `/api/database/advance`.
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .merge(raw_sql::router())
+        .merge(bulk_upsert::router())
+        .merge(export::router())
+        .merge(import::router())
+}

@@ -3,8 +3,14 @@
 
 mod context;
 mod error;
+mod guard;
+mod literals;
 mod name;
+mod values;
 
 pub(crate) use context::{AdminSession, DEADLINE, begin_as_admin};
 pub(crate) use error::{sql_error, sql_timeout};
+pub(crate) use guard::refused;
+pub(crate) use literals::array_literal;
 pub(crate) use name::{Schema, TableName, check_identifier, quote, quote_literal};
+pub(crate) use values::{write_string, write_value};

@@ -96,13 +96,18 @@ impl Schema {
             (Some(name), None) if !name.is_empty() => name,
             _ => return Ok(Self("public".to_owned())),
         };
+        Self::named(&name)
+    }
+
+    /// A schema that a caller names.
+    pub(crate) fn named(name: &str) -> Result<Self, ApiError> {
         if name == "information_schema" || name.starts_with("pg_") {
             return Err(ApiError::invalid_input(format!(
                 "schema: `{name}` belongs to PostgreSQL itself; choose another schema"
             )));
         }
-        check_identifier("schema name", &name)?;
-        Ok(Self(name))
+        check_identifier("schema name", name)?;
+        Ok(Self(name.to_owned()))
     }
 }
 

@@ -9,10 +9,13 @@
 )]
 
 mod admin;
+mod bulk_upsert;
 mod credentials;
 mod escapes;
+mod export;
 mod faults;
 mod harness;
+mod import;
 mod introspection;
 mod platform;
 mod raw_sql;
@@ -22,3 +25,4 @@ mod secrets;
 mod sessions;
 mod tables;
 mod users;
+mod values;

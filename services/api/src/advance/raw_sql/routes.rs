@@ -9,7 +9,8 @@ use ingot_bus::{DashboardEvent, Invalidation};
 use ingot_http::{ApiError, Forwarded, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::service::{self, RawSql};
 use crate::app::App;
@@ -18,11 +19,11 @@ use crate::audit;
 /// Characters of a query that the audit trail keeps.
 const AUDITED_CHARACTERS: usize = 300;
 
-/// The routes under `/api/database/advance`.
+/// The routes of raw SQL.
 ///
 /// The two ways to run SQL differ in their audit entry only: no connection of Ingot has more rights
 /// than the other, so there is nothing to restrict.
-pub(crate) fn router() -> Router<App> {
+pub(in crate::advance) fn router() -> Router<App> {
     Router::new()
         .route("/rawsql", post(restricted))
         .route("/rawsql/unrestricted", post(unrestricted))
@@ -32,7 +33,7 @@ pub(crate) fn router() -> Router<App> {
 struct Body {
     query: String,
     #[serde(default)]
-    params: Option<Vec<Value>>,
+    params: Option<Vec<Box<RawValue>>>,
     #[serde(default)]
     explain: Option<bool>,
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
 /// Appends the JSON form of `text`, a value of the type with this OID.
-pub(super) fn write_value(out: &mut String, oid: u32, text: &str) {
+pub(crate) fn write_value(out: &mut String, oid: u32, text: &str) {
     match oid {
         16 => out.push_str(if text == "t" { "true" } else { "false" }),
         17 => write_bytes(out, text),
@@ -24,7 +24,7 @@ pub(super) fn write_value(out: &mut String, oid: u32, text: &str) {
 }
 
 /// Appends a JSON string.
-pub(super) fn write_string(out: &mut String, text: &str) {
+pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

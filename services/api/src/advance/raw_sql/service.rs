@@ -6,18 +6,19 @@ use http::StatusCode;
 use ingot_bus::Change;
 use ingot_http::{ApiError, Code};
 use ingot_sql_guard::{Guard, Profile, Refusal, Script};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use sqlx::PgPool;
 
 use super::store::{self, Outcome, RunError, Work};
-use super::values::write_string;
-use crate::database::{quote_literal, sql_error, sql_timeout};
+use crate::database::{
+    array_literal, quote_literal, refused, sql_error, sql_timeout, write_string,
+};
 
 /// What a caller asked for.
 #[derive(Debug)]
 pub(super) struct RawSql {
     pub(super) query: String,
-    pub(super) params: Vec<Value>,
+    pub(super) params: Vec<Box<RawValue>>,
     pub(super) explain: bool,
 }
 
@@ -50,7 +51,7 @@ pub(super) async fn run(
     let literals = request
         .params
         .iter()
-        .map(literal)
+        .map(|value| literal(value))
         .collect::<Result<Vec<_>, _>>()?;
     let (work, reports) = choose(request, &script, &literals)?;
     let schema_changed = !request.explain && script.changes_schema();
@@ -127,23 +128,6 @@ async fn require_queries(guard: &Guard, query: &str) -> Result<(), ApiError> {
     }
 }
 
-/// The contract's answer to a refused text (database §10.1).
-fn refused(refusal: &Refusal) -> ApiError {
-    match refusal {
-        Refusal::Unavailable => ApiError::unavailable(refusal),
-        Refusal::TooLong => ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::InvalidInput,
-            refusal.to_string(),
-        ),
-        Refusal::Rule { rule, .. } => ApiError::forbidden(refusal.to_string())
-            .with_hint(format!("The rule {} refused the SQL", rule.id)),
-        Refusal::Unparsable(_) | Refusal::Empty => {
-            ApiError::forbidden(refusal.to_string()).with_hint("Correct the SQL and send it again")
-        }
-    }
-}
-
 fn failed(error: RunError) -> ApiError {
     match error {
         RunError::Sql(error) => sql_error(error),
@@ -158,12 +142,14 @@ fn failed(error: RunError) -> ApiError {
 }
 
 /// A parameter as an SQL literal of unknown type.
-fn literal(value: &Value) -> Result<String, ApiError> {
-    let text = match value {
-        Value::Null => return Ok("NULL".to_owned()),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => array(items),
-        other => other.to_string(),
+fn literal(value: &RawValue) -> Result<String, ApiError> {
+    let raw = value.get();
+    let text = match raw.as_bytes().first() {
+        Some(b'n') => return Ok("NULL".to_owned()),
+        Some(b'"') => serde_json::from_str(raw)
+            .map_err(|_| ApiError::invalid_input("params: a text is malformed"))?,
+        Some(b'[') => array_literal(value),
+        _ => raw.to_owned(),
     };
     if text.contains('\0') {
         return Err(ApiError::invalid_input(
@@ -171,22 +157,6 @@ fn literal(value: &Value) -> Result<String, ApiError> {
         ));
     }
     Ok(quote_literal(&text))
-}
-
-/// A JSON array as PostgreSQL's array literal, for example `{1,"a b",NULL}`.
-fn array(items: &[Value]) -> String {
-    let element = |item: &Value| match item {
-        Value::Null => "NULL".to_owned(),
-        Value::Array(items) => array(items),
-        Value::String(text) => quoted_element(text),
-        other => quoted_element(&other.to_string()),
-    };
-    let elements: Vec<_> = items.iter().map(element).collect();
-    format!("{{{}}}", elements.join(","))
-}
-
-fn quoted_element(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn changes(script: &Script) -> Vec<Change> {
@@ -228,21 +198,23 @@ fn body(outcome: &Outcome, reports: Reports) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn parameters_become_literals() {
-        for (value, sql) in [
-            (json!(null), "NULL"),
-            (json!("it's"), "'it''s'"),
-            (json!(12.50), "'12.5'"),
-            (json!(true), "'true'"),
-            (json!({ "a": [1] }), r#"'{"a":[1]}'"#),
-            (json!([1, null, "a\"b"]), r#" E'{"1",NULL,"a\\"b"}'"#),
-            (json!([[1], [2]]), r#"'{{"1"},{"2"}}'"#),
+        let literal = |json: &str| {
+            let value: Box<RawValue> = serde_json::from_str(json).unwrap();
+            literal(&value)
+        };
+        for (json, sql) in [
+            ("null", "NULL"),
+            ("\"it's\"", "'it''s'"),
+            ("12345678901234567890.50", "'12345678901234567890.50'"),
+            ("true", "'true'"),
+            ("{\"a\":[1]}", r#"'{"a":[1]}'"#),
+            ("[1,null,\"a\\\"b\"]", r#" E'{"1",NULL,"a\\"b"}'"#),
         ] {
-            assert_eq!(literal(&value).unwrap(), sql);
+            assert_eq!(literal(json).unwrap(), sql);
         }
-        assert!(literal(&json!("a\0b")).is_err());
+        assert!(literal("\"a\\u0000b\"").is_err());
     }
 }

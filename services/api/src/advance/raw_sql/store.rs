@@ -11,8 +11,7 @@ use sqlx::{
     ValueRef,
 };
 
-use super::values::{write_string, write_value};
-use crate::database::{AdminSession, DEADLINE};
+use crate::database::{AdminSession, DEADLINE, write_string, write_value};
 
 /// Largest result, in bytes of JSON.
 const MAX_RESULT: usize = 64 * 1024 * 1024;

@@ -1,0 +1,12 @@
+//! Files of rows, CSV or JSON, into one table (contract, database §7.5).
+//!
+//! Values travel as the texts that the file has, through `COPY`, so that PostgreSQL alone reads
+//! them: nothing is rounded. `records` reads a file, `text` writes `COPY` lines.
+
+mod records;
+mod routes;
+mod service;
+mod store;
+mod text;
+
+pub(super) use routes::router;

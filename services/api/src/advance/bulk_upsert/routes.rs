@@ -1,0 +1,107 @@
+//! `POST /api/database/advance/bulk-upsert`.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::routing::post;
+use axum::{Json, Router};
+use ingot_bus::{Change, DashboardEvent};
+use ingot_http::{ApiError, Forwarded};
+use ingot_identity::VerifyAdmin;
+use serde::Serialize;
+use serde_json::json;
+
+use super::service::{self, FileFormat, Order};
+use crate::advance::upload::UploadedFile;
+use crate::app::App;
+use crate::audit;
+use crate::database::{Schema, TableName};
+
+/// The routes of bulk upserts.
+pub(in crate::advance) fn router() -> Router<App> {
+    // The upload has a limit of its own.
+    Router::new().route(
+        "/bulk-upsert",
+        post(bulk_upsert).layer(DefaultBodyLimit::disable()),
+    )
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    success: bool,
+    message: String,
+    table: String,
+    rows_affected: u64,
+    total_records: u64,
+    filename: String,
+}
+
+async fn bulk_upsert(
+    State(app): State<App>,
+    VerifyAdmin(caller): VerifyAdmin,
+    forwarded: Forwarded,
+    request: Request,
+) -> Result<Json<Answer>, ApiError> {
+    let mut upload = app.uploads.read(request).await?;
+    let given = |name| upload.field(name).map(str::trim).filter(|v| !v.is_empty());
+    let table = given("table")
+        .ok_or_else(|| ApiError::invalid_input("table: the name of a table is required"))?;
+    let schema = Schema::named(given("schema").unwrap_or("public"))?;
+    let table = TableName::new(&schema.0, table)?;
+    let key = given("upsertKey").map(str::to_owned);
+    let file = upload.file.take().ok_or_else(|| {
+        ApiError::invalid_input("file: a CSV or JSON file is required")
+            .with_hint("Send the file as multipart/form-data in the field `file`")
+    })?;
+    let order = Order {
+        table: table.clone(),
+        key: key.clone(),
+        format: format(&file)?,
+    };
+    let (filename, file_size) = (file.name.clone(), file.size);
+    let pool = app.sql_pool(&forwarded)?;
+    let written = service::upsert(&pool, order, file.into_content()).await?;
+    let change = Change {
+        kind: "records".to_owned(),
+        name: Some(table.dotted()),
+    };
+    let project = &forwarded.project.id;
+    app.announce(project, DashboardEvent::database(vec![change]))
+        .await;
+    let details = json!({
+        "schemaName": table.schema,
+        "table": table.table,
+        "filename": filename,
+        "fileSize": file_size,
+        "upsertKey": key,
+        "rowsAffected": written.rows,
+        "totalRecords": written.records,
+    });
+    let entry = audit::Entry {
+        actor: caller.actor(),
+        action: "BULK_UPSERT",
+        module: "DATABASE",
+        details,
+        client: forwarded.client,
+    };
+    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    Ok(Json(Answer {
+        success: true,
+        message: format!("{} rows were written to {}", written.rows, table.table),
+        table: table.table,
+        rows_affected: written.rows,
+        total_records: written.records,
+        filename,
+    }))
+}
+
+fn format(file: &UploadedFile) -> Result<FileFormat, ApiError> {
+    if file.has_extension(&[".csv"]) {
+        Ok(FileFormat::Csv)
+    } else if file.has_extension(&[".json"]) {
+        Ok(FileFormat::Json)
+    } else {
+        Err(ApiError::invalid_input(
+            "file: the name of the file must end with .csv or .json",
+        ))
+    }
+}

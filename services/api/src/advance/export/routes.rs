@@ -1,0 +1,161 @@
+//! `POST /api/database/advance/export`.
+
+use axum::Router;
+use axum::body::Body as ResponseBody;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures::{StreamExt, stream};
+use http::HeaderMap;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use ingot_http::{ApiError, Forwarded, Query, Valid, Validate};
+use ingot_identity::VerifyAdmin;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::dump::{Format, Request, Wrapping};
+use super::rows::Values;
+use super::service;
+use crate::app::App;
+use crate::audit;
+
+/// Rows per table when the caller names no limit (contract, database §7.3).
+const DEFAULT_ROWS: i64 = 1000;
+
+/// Most rows per table inside a JSON answer.
+const MAX_ROWS: i64 = 10_000;
+
+/// The routes of exports.
+pub(in crate::advance) fn router() -> Router<App> {
+    Router::new().route("/export", post(export))
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    #[serde(default)]
+    tables: Vec<String>,
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(default = "yes")]
+    include_data: bool,
+    #[serde(default)]
+    include_functions: bool,
+    #[serde(default)]
+    include_sequences: bool,
+    #[serde(default)]
+    include_views: bool,
+    #[serde(default)]
+    row_limit: Option<i64>,
+}
+
+impl Validate for Body {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        if self.format().is_none() {
+            complain("format", "must be `sql`, `json` or `csv`");
+        }
+        if self.row_limit.is_some_and(|limit| limit < 1) {
+            complain("rowLimit", "must be at least 1");
+        }
+    }
+}
+
+impl Body {
+    fn format(&self) -> Option<Format> {
+        match self.format.as_deref() {
+            None | Some("sql") => Some(Format::Sql),
+            Some("json") => Some(Format::Json),
+            Some("csv") => Some(Format::Csv),
+            Some(_) => None,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Switches {
+    values: Option<String>,
+}
+
+async fn export(
+    State(app): State<App>,
+    VerifyAdmin(caller): VerifyAdmin,
+    forwarded: Forwarded,
+    Query(switches): Query<Switches>,
+    headers: HeaderMap,
+    Valid(body): Valid<Body>,
+) -> Result<Response, ApiError> {
+    let request = request(&switches, &headers, body)?;
+    let content_type = request.content_type();
+    let details = json!({ "format": request.format.name() });
+    let mut chunks = service::start(&app.sql_pool(&forwarded)?, request);
+    // What fails before the first byte still has a status of its own.
+    let first = chunks.next().await.transpose()?;
+    let entry = audit::Entry {
+        actor: caller.actor(),
+        action: "EXPORT_DATABASE",
+        module: "DATABASE",
+        details,
+        client: forwarded.client,
+    };
+    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    let body = stream::iter(first.map(Ok)).chain(chunks);
+    Ok((
+        [(CONTENT_TYPE, content_type)],
+        ResponseBody::from_stream(body),
+    )
+        .into_response())
+}
+
+fn request(switches: &Switches, headers: &HeaderMap, body: Body) -> Result<Request, ApiError> {
+    let wanted = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    let wanted = wanted
+        .unwrap_or_default()
+        .split([',', ';'])
+        .next()
+        .unwrap_or_default()
+        .trim();
+    let format = body.format().unwrap_or(Format::Sql);
+    let (format, wrapping) = match (wanted, format) {
+        ("application/sql", _) => (Format::Sql, Wrapping::Bare),
+        ("text/csv", _) => (Format::Csv, Wrapping::Bare),
+        (_, format) => (format, Wrapping::Envelope),
+    };
+    if wrapping == Wrapping::Bare && format == Format::Csv && body.tables.len() != 1 {
+        return Err(
+            ApiError::invalid_input("tables: a text/csv answer has exactly one table")
+                .with_hint("Name one table, or leave out the Accept header"),
+        );
+    }
+    let row_limit = match (wrapping, body.row_limit) {
+        (Wrapping::Envelope, Some(limit)) if limit > MAX_ROWS => {
+            return Err(
+                ApiError::invalid_input(format!("rowLimit: must be at most {MAX_ROWS}"))
+                    .with_hint("Accept application/sql or text/csv for a stream without a limit"),
+            );
+        }
+        (Wrapping::Envelope, limit) => Some(limit.unwrap_or(DEFAULT_ROWS)),
+        (Wrapping::Bare, limit) => limit,
+    };
+    let values = match switches.values.as_deref() {
+        None | Some("json") => Values::Json,
+        Some("text") => Values::Text,
+        Some(_) => {
+            return Err(ApiError::invalid_input("values: must be `json` or `text`"));
+        }
+    };
+    Ok(Request {
+        tables: body.tables,
+        format,
+        wrapping,
+        data: body.include_data,
+        functions: body.include_functions,
+        sequences: body.include_sequences,
+        views: body.include_views,
+        row_limit,
+        values,
+    })
+}

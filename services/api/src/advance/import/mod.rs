@@ -1,0 +1,13 @@
+//! SQL dumps, from an upload into the database in one transaction (contract, database §7.4).
+//!
+//! A dump is never held as a whole: it goes from the request to a temporary file, so that a slow
+//! client holds no lock, and from there statement by statement to the guard and to PostgreSQL.
+//! `lexer` finds where statements end, `script` cuts the file into parts.
+
+mod lexer;
+mod routes;
+mod script;
+mod service;
+mod store;
+
+pub(super) use routes::router;

@@ -1,0 +1,88 @@
+//! `POST /api/database/advance/import`.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::routing::post;
+use axum::{Json, Router};
+use ingot_bus::{DashboardEvent, Invalidation, Resource};
+use ingot_http::{ApiError, Forwarded};
+use ingot_identity::VerifyAdmin;
+use serde::Serialize;
+use serde_json::json;
+
+use super::service;
+use crate::app::App;
+use crate::audit;
+
+/// The routes of imports.
+pub(in crate::advance) fn router() -> Router<App> {
+    // The upload has a limit of its own.
+    Router::new().route("/import", post(import).layer(DefaultBodyLimit::disable()))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    success: bool,
+    message: &'static str,
+    filename: String,
+    tables: Vec<String>,
+    rows_imported: u64,
+    file_size: u64,
+}
+
+async fn import(
+    State(app): State<App>,
+    VerifyAdmin(caller): VerifyAdmin,
+    forwarded: Forwarded,
+    request: Request,
+) -> Result<Json<Answer>, ApiError> {
+    let mut upload = app.uploads.read(request).await?;
+    let truncate = match upload.field("truncate") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            return Err(ApiError::invalid_input(
+                "truncate: must be `true` or `false`",
+            ));
+        }
+    };
+    let Some(file) = upload.file.take() else {
+        return Err(ApiError::invalid_input("file: a dump is required")
+            .with_hint("Send the dump as multipart/form-data in the field `file`"));
+    };
+    if !file.has_extension(&[".sql", ".txt"]) {
+        return Err(ApiError::invalid_input(
+            "file: the name of a dump must end with .sql or .txt",
+        ));
+    }
+    let (filename, file_size) = (file.name.clone(), file.size);
+    let pool = app.sql_pool(&forwarded)?;
+    let imported = service::import(&app.guard, &pool, file.into_content(), truncate).await?;
+    let project = &forwarded.project.id;
+    app.invalidate(project, Invalidation::Schema).await;
+    app.announce(project, DashboardEvent::of(Resource::Database))
+        .await;
+    let details = json!({
+        "truncate": truncate,
+        "filename": filename,
+        "fileSize": file_size,
+        "tablesAffected": imported.tables.len(),
+        "rowsImported": imported.rows,
+    });
+    let entry = audit::Entry {
+        actor: caller.actor(),
+        action: "IMPORT_DATABASE",
+        module: "DATABASE",
+        details,
+        client: forwarded.client,
+    };
+    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    Ok(Json(Answer {
+        success: true,
+        message: "SQL file imported successfully",
+        filename,
+        tables: imported.tables,
+        rows_imported: imported.rows,
+        file_size,
+    }))
+}
