@@ -66,7 +66,7 @@ mod sql;
 mod wire;
 
 pub use answer::Response;
-pub use engine::{BuildError, Engine};
+pub use engine::{BuildError, Counts, Engine, Heard, PoolStatus, database_settings};
 pub use error::RestError;
 pub use request::{Request, Session, Target};
 pub use schema::{

@@ -44,7 +44,7 @@ pub enum OpenApiMode {
 }
 
 /// Settings of an [`crate::Engine`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EngineSettings {
     /// Schemas whose tables, views and functions are reachable. The first is the default.
     pub schemas: Vec<String>,
@@ -65,6 +65,8 @@ pub struct EngineSettings {
     pub openapi_mode: OpenApiMode,
     /// Address of the API in its description, for example `https://api.example.org/rest`.
     pub openapi_server_uri: Option<String>,
+    /// The description says that a token is asked for.
+    pub openapi_security: bool,
     /// How transactions end.
     pub transaction_ending: TransactionEnding,
     /// A function to call before the statement of every request, in that transaction.
@@ -75,6 +77,12 @@ pub struct EngineSettings {
     pub pool_timeout: Duration,
     /// Most requests that wait for a connection; more are answered with 504 at once.
     pub pool_queue: usize,
+    /// Connections that nobody used for so long are closed, while [`crate::Engine::run`] runs.
+    pub pool_idle_timeout: Duration,
+    /// Connections older than this are replaced.
+    pub pool_max_lifetime: Duration,
+    /// Settings of a function (`CREATE FUNCTION … SET`) that hold for the whole transaction.
+    pub hoisted_settings: Vec<String>,
     /// `statement_timeout` of every request. `None`: the role's own.
     pub statement_timeout: Option<Duration>,
     /// Longest time that the engine waits for the database to answer a request. A statement that
@@ -83,8 +91,9 @@ pub struct EngineSettings {
     /// Prepared statements that each connection keeps. 0: none, as a pooler in transaction mode
     /// needs it.
     pub statement_cache_size: usize,
-    /// Channel whose notifications reload the schema cache.
-    pub notification_channel: String,
+    /// Channel whose notifications reload the schema cache. `None`: nobody listens, as a pooler in
+    /// transaction mode needs it.
+    pub notification_channel: Option<String>,
 }
 
 impl Default for EngineSettings {
@@ -99,15 +108,25 @@ impl Default for EngineSettings {
             server_timing: false,
             openapi_mode: OpenApiMode::FollowPrivileges,
             openapi_server_uri: None,
+            openapi_security: false,
             transaction_ending: TransactionEnding::Commit,
             pre_request: None,
             pool_size: 10,
             pool_timeout: Duration::from_secs(10),
             pool_queue: 1000,
+            pool_idle_timeout: Duration::from_secs(30),
+            pool_max_lifetime: Duration::from_mins(30),
+            hoisted_settings: [
+                "statement_timeout",
+                "plan_filter.statement_cost_limit",
+                "default_transaction_isolation",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             statement_timeout: None,
             request_timeout: Duration::from_mins(1),
             statement_cache_size: 256,
-            notification_channel: "pgrst".to_owned(),
+            notification_channel: Some("pgrst".to_owned()),
         }
     }
 }

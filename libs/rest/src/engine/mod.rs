@@ -2,18 +2,21 @@
 //!
 //! `upkeep` keeps the schema cache current, `settings` says what a transaction is told.
 
+mod database_settings;
 mod settings;
 mod stopwatch;
 mod upkeep;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
 use tokio_postgres::Config;
 
 use crate::answer::{Response, of_options};
 use crate::error::RestError;
-use crate::executor::{Answered, Connections, Job, open_pool};
+use crate::executor::{Answered, Connections, Job, open_pool, query};
 use crate::operation::Operation;
 use crate::plan::{self, Parsed, Planner};
 use crate::request::preferences::TransactionEnd;
@@ -22,8 +25,10 @@ use crate::request::{Request, Session, Target};
 use crate::schema::{Schema, SchemaStore};
 use crate::settings::EngineSettings;
 use crate::wire::tls::Tls;
+pub use database_settings::database_settings;
 use settings::Asked;
 use stopwatch::Stopwatch;
+pub use upkeep::Heard;
 
 /// Codes of answers that a newer schema cache might turn into successes.
 const MAYBE_STALE: [&str; 6] = [
@@ -33,10 +38,34 @@ const MAYBE_STALE: [&str; 6] = [
 /// Most parameters that the client library can send with one statement.
 const MAX_PARAMETERS: usize = 32_767;
 
+/// What an engine has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Times that the schema cache was loaded.
+    pub schema_loads: u64,
+    /// Times that it could not be loaded.
+    pub schema_load_failures: u64,
+    /// How long the last load took.
+    pub schema_load_time: Duration,
+    /// Requests that waited in vain: for a connection, or for the database to answer.
+    pub pool_timeouts: u64,
+}
+
 /// The engine cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot build the connection pool: {0}")]
 pub struct BuildError(#[from] deadpool::managed::BuildError);
+
+/// Connections of an engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PoolStatus {
+    /// Most that there may be.
+    pub max: usize,
+    /// Those that a request could have at once, open or still to be opened.
+    pub available: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
 
 /// The records engine of one database.
 ///
@@ -49,6 +78,7 @@ pub struct Engine {
     tls: Tls,
     pool: Connections,
     schema: SchemaStore,
+    pool_timeouts: AtomicU64,
 }
 
 impl Engine {
@@ -57,6 +87,7 @@ impl Engine {
         Ok(Self {
             pool: open_pool(&settings, config.clone(), tls.clone())?,
             schema: SchemaStore::default(),
+            pool_timeouts: AtomicU64::new(0),
             settings,
             config,
             tls,
@@ -66,6 +97,33 @@ impl Engine {
     /// The settings that the engine was built with.
     pub const fn settings(&self) -> &EngineSettings {
         &self.settings
+    }
+
+    /// How the connections are doing.
+    pub fn pool(&self) -> PoolStatus {
+        let status = self.pool.status();
+        PoolStatus {
+            max: status.max_size,
+            available: status.max_size.saturating_sub(status.size) + status.available,
+            waiting: status.waiting,
+        }
+    }
+
+    /// What has happened so far.
+    pub fn counts(&self) -> Counts {
+        let (schema_loads, schema_load_failures, schema_load_time) = self.schema.loads();
+        Counts {
+            schema_loads,
+            schema_load_failures,
+            schema_load_time,
+            pool_timeouts: self.pool_timeouts.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Asks the database something trivial.
+    pub async fn ping(&self) -> Result<(), RestError> {
+        let asked = query(&self.pool, self.settings.pool_queue, [("SELECT 1", &[])]);
+        asked.await.map(drop)
     }
 
     /// The current schema cache; `None` until it was loaded for the first time.
@@ -80,6 +138,12 @@ impl Engine {
         let outcome = tokio::time::timeout(self.settings.request_timeout, answer)
             .await
             .unwrap_or_else(|_| Err(RestError::pool_timeout()));
+        if outcome
+            .as_ref()
+            .is_err_and(|error| error.code() == "PGRST003")
+        {
+            self.pool_timeouts.fetch_add(1, Ordering::Relaxed);
+        }
         let mut response = outcome.unwrap_or_else(Response::from);
         if request.method == Method::HEAD {
             response.body.clear();

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Engine;
 use crate::error::RestError;
-use crate::executor::{Notice, listen, query};
+use crate::executor::{Notice, close_idle, listen, query};
 use crate::plan::Parsed;
 use crate::request::Target;
 use crate::schema::Schema;
@@ -20,6 +20,18 @@ const NOTICES: usize = 16;
 /// Pauses between attempts to load a cache that should have been reloaded.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What [`Engine::run_telling`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard<'a> {
+    /// Notifications arrive from now on. Earlier ones may have been missed.
+    Connected,
+    /// Somebody notified the channel with this.
+    Payload(&'a str),
+}
+
+/// Idle connections are looked for no more often than this.
+const SHORTEST_REST: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Loads the schema cache anew. Requests go on with the old one meanwhile.
@@ -37,28 +49,47 @@ impl Engine {
 
     /// Keeps the schema cache current until `shutdown`: listens on the notification channel for
     /// `reload schema` and reloads after every new connection, since anything may have been missed
-    /// before it.
+    /// before it. Closes connections that nobody uses.
     pub async fn run(&self, shutdown: CancellationToken) {
+        self.run_telling(|_: Heard<'_>| {}, shutdown).await;
+    }
+
+    /// The same, for a host that has something of its own to keep current.
+    pub async fn run_telling(&self, tell: impl Fn(Heard<'_>), shutdown: CancellationToken) {
         let (sender, mut notices) = mpsc::channel(NOTICES);
-        let listener = listen(
-            self.config.clone(),
-            self.tls.clone(),
-            self.settings.notification_channel.clone(),
-            sender,
-            shutdown.clone(),
-        );
+        let listener = async {
+            let Some(channel) = self.settings.notification_channel.clone() else {
+                return drop(sender);
+            };
+            let (config, tls) = (self.config.clone(), self.tls.clone());
+            listen(config, tls, channel, sender, shutdown.clone()).await;
+        };
         let reloader = async {
             while let Some(notice) = notices.recv().await {
-                let wanted = match notice {
+                let wanted = match &notice {
                     Notice::Connected => true,
                     Notice::Payload(payload) => payload.is_empty() || payload == "reload schema",
                 };
+                tell(match &notice {
+                    Notice::Connected => Heard::Connected,
+                    Notice::Payload(payload) => Heard::Payload(payload),
+                });
                 if wanted {
                     Box::pin(self.reload_until_done(&shutdown)).await;
                 }
             }
         };
-        tokio::join!(Box::pin(listener), reloader);
+        tokio::join!(Box::pin(listener), reloader, self.close_idle(&shutdown));
+    }
+
+    async fn close_idle(&self, shutdown: &CancellationToken) {
+        let limit = self.settings.pool_idle_timeout;
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(limit.max(SHORTEST_REST)) => close_idle(&self.pool, limit),
+            }
+        }
     }
 
     async fn reload_until_done(&self, shutdown: &CancellationToken) {

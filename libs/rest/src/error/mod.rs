@@ -1,10 +1,11 @@
 //! Every error that the engine answers with, as `{code, message, details, hint}`.
 //!
-//! `catalogue` and `unknown` have the engine's own codes, `database` maps what PostgreSQL reports. The codes and
+//! `catalogue`, `unknown` and `token` have codes of their own, `database` maps what PostgreSQL reports. The codes and
 //! statuses are those of PostgREST 12's reference, chapter "Errors".
 
 mod catalogue;
 mod database;
+mod token;
 mod unknown;
 
 use std::fmt;

@@ -8,6 +8,6 @@ mod statements;
 mod transaction;
 
 pub(crate) use listener::{Notice, listen};
-pub(crate) use pool::{Connections, open_pool};
+pub(crate) use pool::{Connections, close_idle, open_pool};
 pub(crate) use query::query;
 pub(crate) use transaction::{Answered, Job};

@@ -1,5 +1,7 @@
 //! The pool of connections.
 
+use std::time::Duration;
+
 use deadpool::Runtime;
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio_postgres::Config;
@@ -17,6 +19,7 @@ pub(crate) struct Connector {
     config: Config,
     tls: Tls,
     cache_size: usize,
+    max_lifetime: Duration,
 }
 
 /// A connection, and what it has prepared.
@@ -37,8 +40,9 @@ impl managed::Manager for Connector {
     }
 
     /// No round trip: what the server said since the last use is there already.
-    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<WireError> {
-        if session.wire.is_idle() && session.wire.is_alive() {
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<WireError> {
+        let young = metrics.age() < self.max_lifetime;
+        if young && session.wire.is_idle() && session.wire.is_alive() {
             Ok(())
         } else {
             Err(RecycleError::message("connection ended"))
@@ -56,6 +60,7 @@ pub(crate) fn open_pool(
         config,
         tls,
         cache_size: settings.statement_cache_size,
+        max_lifetime: settings.pool_max_lifetime,
     };
     Connections::builder(connector)
         .max_size(settings.pool_size.max(1))
@@ -63,4 +68,9 @@ pub(crate) fn open_pool(
         .create_timeout(Some(settings.pool_timeout))
         .runtime(Runtime::Tokio1)
         .build()
+}
+
+/// Closes connections that nobody used for `limit`.
+pub(crate) fn close_idle(pool: &Connections, limit: Duration) {
+    pool.retain(|_, metrics| metrics.last_used() < limit);
 }

@@ -74,7 +74,7 @@ pub(crate) fn document(
         None => (None, None),
     };
     let address = Address::of(settings.openapi_server_uri.as_deref());
-    json!({
+    let mut document = json!({
         "swagger": "2.0",
         "info": {
             "version": env!("CARGO_PKG_VERSION"),
@@ -98,6 +98,26 @@ pub(crate) fn document(
             "description": "PostgREST Documentation",
             "url": "https://postgrest.org/en/v12/references/api.html",
         },
+    });
+    if settings.openapi_security
+        && let Some(document) = document.as_object_mut()
+    {
+        document.insert("security".to_owned(), json!([{ "JWT": [] }]));
+        document.insert(
+            "securityDefinitions".to_owned(),
+            json!({ "JWT": security() }),
+        );
+    }
+    document
+}
+
+/// How a token is sent.
+fn security() -> Value {
+    json!({
+        "description": "Add the token prepending \"Bearer \" (without quotes) to it",
+        "in": "header",
+        "name": "Authorization",
+        "type": "apiKey",
     })
 }
 

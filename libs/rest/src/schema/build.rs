@@ -11,13 +11,6 @@ use super::relationships::{self, Cardinality, Relationship};
 use super::rows::{ColumnRow, ConstraintRow, FunctionRow, RelationRow};
 use super::view_columns::ViewColumns;
 
-/// Settings of a function that the whole transaction takes over.
-const HOISTED_SETTINGS: [&str; 3] = [
-    "statement_timeout",
-    "plan_filter.statement_cost_limit",
-    "default_transaction_isolation",
-];
-
 pub(super) fn build(
     relation_rows: Vec<RelationRow>,
     columns: Vec<(u32, Column)>,
@@ -262,7 +255,6 @@ fn function(row: &FunctionRow, names: &HashMap<u32, ObjectName>) -> Function {
             _ => Volatility::Volatile,
         },
         settings: settings
-            .filter(|(name, _)| HOISTED_SETTINGS.contains(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
     }

@@ -56,7 +56,7 @@ pub(super) async fn load(
         (rows::SERVER_VERSION, &[]),
     ];
     let catalogue = query(pool, settings.pool_queue, queries).await?;
-    assemble(&catalogue).map_err(|error| from_wire(&error, true))
+    assemble(&catalogue, &settings.hoisted_settings).map_err(|error| from_wire(&error, true))
 }
 
 /// A text array as PostgreSQL reads it.
@@ -68,7 +68,7 @@ fn text_array(items: &[String]) -> String {
     format!("{{{}}}", quoted.collect::<Vec<_>>().join(","))
 }
 
-fn assemble(catalogue: &[Vec<Row>; 10]) -> Result<Schema, WireError> {
+fn assemble(catalogue: &[Vec<Row>; 10], hoisted: &[String]) -> Result<Schema, WireError> {
     let [
         relations,
         columns,
@@ -84,7 +84,12 @@ fn assemble(catalogue: &[Vec<Row>; 10]) -> Result<Schema, WireError> {
     let relation_rows: Vec<_> = read_all(relations, RelationRow::read)?;
     let column_rows: Vec<_> = read_all(columns, ColumnRow::read)?;
     let constraint_rows: Vec<_> = read_all(constraints, ConstraintRow::read)?;
-    let function_rows: Vec<_> = read_all(functions, FunctionRow::read)?;
+    let mut function_rows: Vec<_> = read_all(functions, FunctionRow::read)?;
+    for row in &mut function_rows {
+        let name = |setting: &str| setting.split('=').next().map(str::to_owned);
+        row.settings
+            .retain(|setting| name(setting).is_some_and(|name| hoisted.contains(&name)));
+    }
     let trees: Vec<(u32, String)> = read_all(views, |row| Ok((row.get(0)?, row.get(1)?)))?;
     let mut names: HashMap<String, String> = TYPE_SYNONYMS
         .iter()

@@ -4,6 +4,7 @@
 //! embedded in what, `store` holds the current version and swaps it.
 
 mod build;
+mod dump;
 mod loader;
 mod model;
 pub(crate) mod relationships;

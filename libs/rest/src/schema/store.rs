@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(crate) struct SchemaStore {
     current: ArcSwapOption<Schema>,
     version: AtomicU64,
+    failures: AtomicU64,
+    /// How long the last load took, in microseconds.
+    took: AtomicU64,
     /// Serialises reloads. Held across the load on purpose: those who wait want its outcome.
     reload: Mutex<()>,
     /// From when on a reload on suspicion is allowed.
@@ -39,6 +42,15 @@ pub(crate) struct SchemaStore {
 impl SchemaStore {
     pub(crate) fn current(&self) -> Option<Arc<Schema>> {
         self.current.load_full()
+    }
+
+    /// Loads that succeeded, loads that failed, and how long the last took.
+    pub(crate) fn loads(&self) -> (u64, u64, Duration) {
+        (
+            self.version.load(Ordering::Relaxed),
+            self.failures.load(Ordering::Relaxed),
+            Duration::from_micros(self.took.load(Ordering::Relaxed)),
+        )
     }
 
     /// Loads anew, unless somebody else began to after this call.
@@ -60,6 +72,9 @@ impl SchemaStore {
         // A connection is taken only now, so that those who wait their turn hold none.
         let loading = loader::load(pool, settings);
         let loaded = tokio::time::timeout(LOAD_TIMEOUT, loading).await;
+        if !matches!(loaded, Ok(Ok(_))) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
         let mut schema = match loaded {
             Ok(Ok(schema)) => schema,
             Ok(Err(error)) if error.is_of_connection() => return Err(error),
@@ -73,6 +88,8 @@ impl SchemaStore {
             }
         };
         let took = started.elapsed();
+        let microseconds = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.took.store(microseconds, Ordering::Relaxed);
         schema.version = self.version.fetch_add(1, Ordering::AcqRel) + 1;
         tracing::info!(
             relations = schema.relations.len(),

@@ -5,6 +5,7 @@
 //! task and no queue. What the statements are is not known here; pooling is the executor's.
 
 mod answers;
+mod any_server;
 mod batch;
 mod cancel;
 mod connect;

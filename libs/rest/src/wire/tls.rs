@@ -15,6 +15,7 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc5912;
 
+use super::any_server::AnyServer;
 use super::socket::Stream;
 
 /// Protocol name under which PostgreSQL takes TLS without being asked first.
@@ -34,6 +35,22 @@ impl Tls {
     /// With a configuration of the host's making.
     pub const fn with(config: Arc<ClientConfig>) -> Self {
         Self(Some(config))
+    }
+
+    /// Whoever the server is: what libpq does for `prefer` and `require`. It keeps listeners out,
+    /// not impostors.
+    ///
+    /// # Errors
+    /// The TLS library has no protocol version in common with itself.
+    pub fn any_server() -> Result<Self, rustls::Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = AnyServer(provider.signature_verification_algorithms);
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        Ok(Self(Some(Arc::new(config))))
     }
 
     /// Verifies the server against the system's certificates.

@@ -2,6 +2,7 @@
 
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "helpers of tests fail the test"
@@ -17,6 +18,7 @@ mod pagination;
 mod read;
 mod resilience;
 mod schema_cache;
+mod server;
 mod sessions;
 mod world;
 mod write;

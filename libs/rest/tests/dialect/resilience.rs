@@ -10,7 +10,7 @@ use crate::world::World;
 #[tokio::test]
 async fn a_client_that_hangs_up_stops_its_statement() {
     let world = World::new().await;
-    world.engine.reload_schema().await.unwrap();
+    world.reload().await;
     let call = world.send("POST /rpc/sleepy", &[], r#"{"seconds":60}"#);
     let hung_up = tokio::time::timeout(Duration::from_secs(1), call).await;
     assert!(hung_up.is_err(), "it sleeps for a minute");
@@ -57,10 +57,16 @@ async fn without_prepared_statements_all_is_the_same() {
     })
     .await;
     prepared(&world).await;
-    for _ in 0..4 {
-        world.rows("/films?select=id&id=eq.1").await;
+    // A schema that is read meanwhile makes the engine forget them: at the latest then they stay.
+    for _ in 0..10 {
+        for _ in 0..4 {
+            world.rows("/films?select=id&id=eq.1").await;
+        }
+        if prepared(&world).await.as_i64() > Some(0) {
+            return;
+        }
     }
-    assert!(prepared(&world).await.as_i64() > Some(0));
+    panic!("nothing is prepared");
 }
 
 /// How many statements the engine's connection has prepared.

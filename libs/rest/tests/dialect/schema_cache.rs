@@ -61,7 +61,7 @@ async fn prepared_statements_survive_changes() {
         .execute("alter table shifty alter a type text")
         .await
         .unwrap();
-    world.engine.reload_schema().await.unwrap();
+    world.reload().await;
     assert_eq!(world.rows("/shifty?a=eq.1").await, json!([{"a":"1","b":2}]));
 }
 

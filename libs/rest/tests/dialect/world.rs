@@ -1,4 +1,7 @@
-//! A database with the fixture in it, and an engine on top.
+//! A database with the fixture in it, and an engine on top: the library, or the same engine in the
+//! server `ingot-rest`. Cargo builds these tests twice, under two names.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -6,12 +9,25 @@ use ingot_project::LoginRole;
 use ingot_rest::{Engine, EngineSettings, Request, Response, Session, Target, Tls};
 use ingot_testkit::TestProject;
 use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::server::{self, Server};
 
 /// Everything that a test needs.
+///
+/// In the tests called `server`, requests go over HTTP to `ingot-rest`, unless the settings cannot be
+/// told by its variables. It is started by the first request.
 pub(crate) struct World {
+    server: Option<Later>,
     pub(crate) project: TestProject,
     pub(crate) engine: Engine,
     pub(crate) session: Session,
+}
+
+/// A server that is started when it is needed.
+struct Later {
+    variables: Vec<(String, String)>,
+    server: OnceCell<Server>,
 }
 
 /// An answer, easy to compare.
@@ -27,11 +43,23 @@ impl World {
         Self::with(EngineSettings::default()).await
     }
 
+    /// With the library, whatever these tests are called.
+    pub(crate) async fn in_process() -> Self {
+        let mut world = Self::new().await;
+        world.server = None;
+        world
+    }
+
     pub(crate) async fn with(settings: EngineSettings) -> Self {
-        let project = TestProject::create().await.unwrap();
-        project.execute(include_str!("fixture.sql")).await.unwrap();
+        let project = fixture().await;
+        let of_server = env!("CARGO_CRATE_NAME") == "server";
+        let variables = server::variables(&settings).filter(|_| of_server);
         let engine = Engine::new(settings, authenticator(&project), Tls::off()).unwrap();
         Self {
+            server: variables.map(|variables| Later {
+                variables,
+                server: OnceCell::new(),
+            }),
             project,
             engine,
             session: Session {
@@ -62,6 +90,13 @@ impl World {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
+        if let Some(server) = self.server().await {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            if let Some(token) = server::token(&self.session) {
+                map.insert("authorization", format!("Bearer {token}").parse().unwrap());
+            }
+            return server.send(method, url, map, body).await;
+        }
         let request = Request {
             method: Method::from_bytes(method.as_bytes()).unwrap(),
             target,
@@ -70,6 +105,34 @@ impl World {
             body: Bytes::copy_from_slice(body.as_bytes()),
         };
         self.engine.handle(request, &self.session).await.into()
+    }
+
+    /// The server, where requests go to one.
+    pub(crate) async fn server(&self) -> Option<&Server> {
+        let Later { variables, server } = self.server.as_ref()?;
+        let app = self.session.settings.iter().map(|(name, value)| {
+            let name = name.replace('.', "_").to_uppercase();
+            (format!("PGRST_{name}"), value.clone())
+        });
+        let variables = variables.iter().cloned().chain(app).collect();
+        Some(
+            server
+                .get_or_init(|| Server::start(&self.project, variables))
+                .await,
+        )
+    }
+
+    /// Waits until the engine has seen what was changed in the database.
+    pub(crate) async fn reload(&self) {
+        let Some(server) = self.server().await else {
+            self.engine.reload_schema().await.unwrap();
+            return;
+        };
+        let before = server.schema_loads().await;
+        server.signal("-USR1");
+        while server.schema_loads().await == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub(crate) async fn get(&self, url: &str) -> Answer {
@@ -82,6 +145,27 @@ impl World {
         assert_eq!(answer.status, 200, "{url}: {}", answer.text());
         answer.json()
     }
+}
+
+/// A project with the fixture in its database.
+pub(crate) async fn fixture() -> TestProject {
+    let project = TestProject::create().await.unwrap();
+    project.execute(include_str!("fixture.sql")).await.unwrap();
+    project
+}
+
+/// The same as [`authenticator`], as a connection string.
+pub(crate) fn login(project: &TestProject) -> String {
+    let database = &project.project().database;
+    let password = project.project().login_password(LoginRole::Authenticator);
+    format!(
+        "postgres://{}:{}@{}:{}/{}?sslmode=disable",
+        LoginRole::Authenticator.name(&project.project().id),
+        password.expose(),
+        database.host,
+        database.port,
+        database.name,
+    )
 }
 
 /// How the engine's login role connects.

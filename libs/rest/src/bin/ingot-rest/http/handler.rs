@@ -1,0 +1,139 @@
+//! A request of the API: its path, who asks, and the engine's answer.
+
+use std::time::Instant;
+
+use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use ::http::{Method, Request, StatusCode};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use ingot_rest::{Response, RestError, Session, Target};
+use percent_encoding::percent_decode_str;
+
+use super::log::Line;
+use super::{Answer, answer, cors};
+use crate::state::{Running, State};
+use crate::token::Caller;
+
+/// Largest request body, in bytes.
+const MAX_BODY: usize = 256 << 20;
+const SERVER: &str = concat!("ingot-rest/", env!("CARGO_PKG_VERSION"));
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+
+/// Answers a request. Every failure is an answer too.
+pub(super) async fn handle(state: &State, request: Request<Incoming>, peer: &str) -> Answer {
+    let running = state.running();
+    let settings = &running.settings;
+    let line = Line::begin(settings.log_level, &request, peer);
+    let asked = request.headers().clone();
+    let mut caller = None;
+    let mut given = match cors::preflight(&request, settings.origins.as_deref()) {
+        Some(answer) => answer,
+        None => answer_request(&running, request, &mut caller).await,
+    };
+    let headers = given.headers_mut();
+    cors::expose(&asked, settings.origins.as_deref(), headers);
+    headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
+    if let Some(name) = &settings.trace_header
+        && let Some(value) = asked.get(name)
+    {
+        headers.insert(name.clone(), value.clone());
+    }
+    line.end(&given, caller.as_ref());
+    given
+}
+
+async fn answer_request(
+    running: &Running,
+    request: Request<Incoming>,
+    who: &mut Option<Caller>,
+) -> Answer {
+    let (parts, body) = request.into_parts();
+    let Some(target) = target(running, &parts.method, parts.uri.path()) else {
+        return answer(
+            StatusCode::NOT_FOUND,
+            "application/json; charset=utf-8",
+            "{}",
+        );
+    };
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await else {
+        return answer(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "text/plain; charset=utf-8",
+            format!("The body is larger than {MAX_BODY} bytes, or it did not arrive"),
+        );
+    };
+    let started = Instant::now();
+    let session = session(running, &parts.headers, who);
+    let verified = started.elapsed();
+    let session = match session {
+        Ok(session) => session,
+        Err(error) => return of(Response::from(error)),
+    };
+    let request = ingot_rest::Request {
+        method: parts.method,
+        target,
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body: body.to_bytes(),
+    };
+    let mut response = running.engine.handle(request, &session).await;
+    if let Some(timing) = response.headers.get_mut(SERVER_TIMING) {
+        let milliseconds = verified.as_secs_f64() * 1000.0;
+        let rest = timing.to_str().unwrap_or_default();
+        if let Ok(whole) = HeaderValue::from_str(&format!("jwt;dur={milliseconds:.1}, {rest}")) {
+            *timing = whole;
+        }
+    }
+    of(response)
+}
+
+fn session(
+    running: &Running,
+    headers: &HeaderMap,
+    who: &mut Option<Caller>,
+) -> Result<Session, RestError> {
+    let settings = &running.settings;
+    let authorization = headers.get(header::AUTHORIZATION);
+    let authorization = authorization.and_then(|value| value.to_str().ok());
+    let anonymous = settings.anonymous.as_deref();
+    let caller = settings.verifier.caller(authorization, anonymous)?;
+    let session = Session {
+        role: caller.role.clone(),
+        claims: caller.claims.clone(),
+        authenticated: caller.authenticated,
+        settings: settings.app.clone(),
+    };
+    *who = Some(caller);
+    Ok(session)
+}
+
+/// What a path names: `/`, `/<relation>` or `/rpc/<function>`.
+fn target(running: &Running, method: &Method, path: &str) -> Option<Target> {
+    let path = path.strip_prefix('/')?;
+    let path = path.strip_suffix('/').unwrap_or(path);
+    let decoded = |text| {
+        percent_decode_str(text)
+            .decode_utf8()
+            .ok()
+            .map(String::from)
+    };
+    match path.split_once('/') {
+        None if path.is_empty() => match &running.settings.root_function {
+            Some(function) if matches!(*method, Method::GET | Method::HEAD) => {
+                Some(Target::Function(function.clone()))
+            }
+            _ => Some(Target::Root),
+        },
+        None => decoded(path).map(Target::Relation),
+        Some(("rpc", name)) if !name.contains('/') => decoded(name).map(Target::Function),
+        Some(_) => None,
+    }
+}
+
+fn of(response: Response) -> Answer {
+    let mut answer = Answer::new(Full::<Bytes>::new(response.body));
+    *answer.status_mut() = response.status;
+    *answer.headers_mut() = response.headers;
+    answer
+}

@@ -1,0 +1,197 @@
+//! Settings: what PostgREST's are called, where they come from, and what they mean to us.
+
+mod database;
+mod names;
+mod sources;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ingot_rest::{EngineSettings, OpenApiMode, TransactionEnding};
+
+pub(crate) use database::Database;
+pub(crate) use names::SETTINGS;
+pub(crate) use sources::Values;
+
+use crate::token::Verifier;
+
+/// Everything that can change while the server runs.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(crate) engine: EngineSettings,
+    pub(crate) anonymous: Option<String>,
+    pub(crate) verifier: Verifier,
+    /// `app.settings.*`
+    pub(crate) app: Vec<(String, String)>,
+    pub(crate) root_function: Option<String>,
+    pub(crate) trace_header: Option<http::HeaderName>,
+    /// None: every origin.
+    pub(crate) origins: Option<Vec<String>>,
+    pub(crate) log_level: LogLevel,
+    /// The same as text, for `--dump-config`.
+    pub(crate) values: Values,
+}
+
+/// Where the server listens. Read once.
+#[derive(Debug, Clone)]
+pub(crate) struct Listening {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Instead of host and port.
+    pub(crate) socket: Option<(PathBuf, u32)>,
+    /// Host and port of the admin server.
+    pub(crate) admin: Option<(String, u16)>,
+}
+
+/// From which status on requests are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LogLevel {
+    Crit,
+    Error,
+    Warn,
+    Info,
+    Debug,
+}
+
+impl Settings {
+    /// Makes sense of values.
+    pub(crate) fn of(values: Values) -> anyhow::Result<Self> {
+        let text = |name: &str| values.get(name).map(str::to_owned);
+        let trace_header = text("server-trace-header").map(|name| name.parse());
+        Ok(Self {
+            engine: engine(&values)?,
+            anonymous: text("db-anon-role"),
+            verifier: Verifier::new(
+                secret(&values)?.as_deref(),
+                flag(&values, "jwt-secret-is-base64")?,
+                text("jwt-aud"),
+                values.get("jwt-role-claim-key").unwrap_or_default(),
+            )?,
+            app: values.app.clone().into_iter().collect(),
+            root_function: text("db-root-spec"),
+            trace_header: trace_header.transpose().context("server-trace-header")?,
+            origins: text("server-cors-allowed-origins").map(|list| items(&list)),
+            log_level: log_level(values.get("log-level").unwrap_or_default())?,
+            values,
+        })
+    }
+}
+
+impl Listening {
+    pub(crate) fn of(values: &Values) -> anyhow::Result<Self> {
+        let host = values.get("server-host").unwrap_or_default().to_owned();
+        let admin_host = values.get("admin-server-host").unwrap_or(&host).to_owned();
+        let mode = values.get("server-unix-socket-mode").unwrap_or_default();
+        let mode = u32::from_str_radix(mode, 8).ok();
+        let mode = mode.filter(|mode| (0o600..=0o777).contains(mode));
+        let mode = mode.context("server-unix-socket-mode must be octal, from 600 to 777")?;
+        let socket = values.get("server-unix-socket");
+        Ok(Self {
+            port: required(values, "server-port")?,
+            socket: socket.map(|path| (path.into(), mode)),
+            admin: optional(values, "admin-server-port")?.map(|port| (admin_host, port)),
+            host,
+        })
+    }
+}
+
+fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
+    let list = |name: &str| items(values.get(name).unwrap_or_default());
+    let seconds = |name: &str| required(values, name).map(Duration::from_secs);
+    let prepared = flag(values, "db-prepared-statements")?;
+    let listens = flag(values, "db-channel-enabled")?;
+    let defaults = EngineSettings::default();
+    Ok(EngineSettings {
+        schemas: list("db-schemas"),
+        extra_search_path: list("db-extra-search-path"),
+        max_rows: optional(values, "db-max-rows")?,
+        aggregates_enabled: flag(values, "db-aggregates-enabled")?,
+        plan_enabled: flag(values, "db-plan-enabled")?,
+        server_timing: flag(values, "server-timing-enabled")?,
+        openapi_mode: match values.get("openapi-mode").unwrap_or_default() {
+            "follow-privileges" => OpenApiMode::FollowPrivileges,
+            "ignore-privileges" => OpenApiMode::IgnorePrivileges,
+            "disabled" => OpenApiMode::Disabled,
+            other => bail!("openapi-mode cannot be {other:?}"),
+        },
+        openapi_server_uri: values.get("openapi-server-proxy-uri").map(str::to_owned),
+        openapi_security: flag(values, "openapi-security-active")?,
+        transaction_ending: match values.get("db-tx-end").unwrap_or_default() {
+            "commit" => TransactionEnding::Commit,
+            "commit-allow-override" => TransactionEnding::CommitAllowOverride,
+            "rollback" => TransactionEnding::Rollback,
+            "rollback-allow-override" => TransactionEnding::RollbackAllowOverride,
+            other => bail!("db-tx-end cannot be {other:?}"),
+        },
+        pre_request: values.get("db-pre-request").map(str::to_owned),
+        pool_size: required(values, "db-pool")?,
+        pool_timeout: seconds("db-pool-acquisition-timeout")?,
+        pool_idle_timeout: seconds("db-pool-max-idletime")?,
+        pool_max_lifetime: seconds("db-pool-max-lifetime")?,
+        hoisted_settings: list("db-hoisted-tx-settings"),
+        statement_cache_size: if prepared {
+            defaults.statement_cache_size
+        } else {
+            0
+        },
+        notification_channel: values
+            .get("db-channel")
+            .filter(|_| listens)
+            .map(str::to_owned),
+        ..defaults
+    })
+}
+
+/// The secret, from a file if it begins with `@`.
+fn secret(values: &Values) -> anyhow::Result<Option<String>> {
+    values.get("jwt-secret").map(from_file).transpose()
+}
+
+/// `@name` is the content of a file.
+pub(crate) fn from_file(value: &str) -> anyhow::Result<String> {
+    let Some(path) = value.strip_prefix('@') else {
+        return Ok(value.to_owned());
+    };
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn items(list: &str) -> Vec<String> {
+    let items = list.split(',').map(str::trim);
+    items
+        .filter(|item| !item.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(crate) fn flag(values: &Values, name: &str) -> anyhow::Result<bool> {
+    match values.get(name).unwrap_or_default().to_lowercase().as_str() {
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
+        other => bail!("{name} must be true or false, not {other:?}"),
+    }
+}
+
+fn optional<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result<Option<T>> {
+    let number = values.get(name).map(|value| {
+        let read = value.parse().ok();
+        read.with_context(|| format!("{name} cannot be {value:?}"))
+    });
+    number.transpose()
+}
+
+fn required<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result<T> {
+    optional(values, name)?.with_context(|| format!("{name} is missing"))
+}
+
+fn log_level(name: &str) -> anyhow::Result<LogLevel> {
+    Ok(match name {
+        "crit" => LogLevel::Crit,
+        "error" => LogLevel::Error,
+        "warn" => LogLevel::Warn,
+        "info" => LogLevel::Info,
+        "debug" => LogLevel::Debug,
+        other => bail!("log-level cannot be {other:?}"),
+    })
+}

@@ -1,0 +1,40 @@
+//! The cases of `dialect` once more, over HTTP against the program `ingot-rest`, and what only the
+//! program has.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "helpers of tests fail the test"
+)]
+
+#[path = "../dialect/embedding.rs"]
+mod embedding;
+#[path = "../dialect/errors.rs"]
+mod errors;
+#[path = "../dialect/functions.rs"]
+mod functions;
+mod http;
+#[path = "../dialect/media.rs"]
+mod media;
+#[path = "../dialect/openapi.rs"]
+mod openapi;
+#[path = "../dialect/options.rs"]
+mod options;
+#[path = "../dialect/pagination.rs"]
+mod pagination;
+#[path = "../dialect/read.rs"]
+mod read;
+#[path = "../dialect/resilience.rs"]
+mod resilience;
+#[path = "../dialect/schema_cache.rs"]
+mod schema_cache;
+#[path = "../dialect/server.rs"]
+mod server;
+#[path = "../dialect/sessions.rs"]
+mod sessions;
+#[path = "../dialect/world.rs"]
+mod world;
+#[path = "../dialect/write.rs"]
+mod write;
