@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser as _;
+use ingot_config::Environment;
 use time::OffsetDateTime;
 use time::macros::format_description;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,13 +52,13 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .install_default()
         .ok();
     let file = arguments.file.clone();
-    let variables: Vec<_> = std::env::vars().collect();
-    let values = Values::read(file.as_deref(), variables.into_iter())?;
+    let environment = Environment::from_process()?;
+    let values = Values::read(file.as_deref(), &environment)?;
     for name in &values.unknown {
         say(&format!("Unknown setting, which has no effect: {name}"));
     }
     let uri = settings::from_file(values.get("db-uri").unwrap_or_default())?;
-    let database = Database::parse(&uri, |name| std::env::var(name).ok())?;
+    let database = Database::parse(&uri, |name| environment.get(name).map(str::to_owned))?;
     let listening = Listening::of(&values)?;
     if arguments.ready {
         return arguments::ask_ready(&listening).await;
@@ -65,7 +66,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.dump_config {
         return arguments::dump_config(values, &database).await;
     }
-    let state = Arc::new(State::new(file, database, values)?);
+    let state = Arc::new(State::new(file, environment, database, values)?);
     if arguments.dump_schema {
         return arguments::dump_schema(&state).await;
     }

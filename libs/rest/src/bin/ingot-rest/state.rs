@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use ingot_config::Environment;
 use ingot_rest::{Engine, Heard, database_settings};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -30,6 +31,7 @@ pub(crate) struct Running {
 /// Everything that outlives a reload.
 pub(crate) struct State {
     file: Option<PathBuf>,
+    environment: Environment,
     database: Database,
     running: ArcSwap<Running>,
 }
@@ -39,6 +41,7 @@ impl State {
     /// [`State::reload`].
     pub(crate) fn new(
         file: Option<PathBuf>,
+        environment: Environment,
         database: Database,
         values: Values,
     ) -> anyhow::Result<Self> {
@@ -46,6 +49,7 @@ impl State {
         let engine = engine(&settings, &database)?;
         Ok(Self {
             file,
+            environment,
             database,
             running: ArcSwap::from_pointee(Running { engine, settings }),
         })
@@ -58,9 +62,7 @@ impl State {
     /// Reads all settings again. The engine is replaced only if its own changed; its schema cache
     /// is loaded before it takes over, so that no request waits for it.
     pub(crate) async fn reload(&self) -> anyhow::Result<()> {
-        let variables = std::env::vars();
-        let variables: Vec<_> = variables.collect();
-        let values = Values::read(self.file.as_deref(), variables.into_iter())?;
+        let values = Values::read(self.file.as_deref(), &self.environment)?;
         let settings = Settings::of(with_database(values, &self.database).await?)?;
         let old = self.running();
         let engine = if *old.engine.settings() == settings.engine {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use ingot_config::Environment;
 
 use super::names::{APP_SETTINGS, SETTINGS, setting};
 
@@ -38,26 +39,18 @@ impl Values {
     }
 
     /// Reads a file, if one is named, and the variables.
-    pub(crate) fn read(
-        file: Option<&Path>,
-        variables: impl Iterator<Item = (String, String)> + Clone,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn read(file: Option<&Path>, environment: &Environment) -> anyhow::Result<Self> {
         let mut values = Self::default();
         if let Some(file) = file {
             let text = std::fs::read_to_string(file);
             let text = text.with_context(|| format!("cannot read {}", file.display()))?;
-            let all: BTreeMap<String, String> = variables.clone().collect();
-            values.read_file(&text, &all)?;
+            values.read_file(&text, environment)?;
         }
-        values.read_variables(variables);
+        values.read_variables(environment);
         Ok(values)
     }
 
-    fn read_file(
-        &mut self,
-        text: &str,
-        variables: &BTreeMap<String, String>,
-    ) -> anyhow::Result<()> {
+    fn read_file(&mut self, text: &str, environment: &Environment) -> anyhow::Result<()> {
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -66,23 +59,23 @@ impl Values {
             let place = || format!("line {} of the configuration file", index + 1);
             let (name, value) = line.split_once('=').with_context(place)?;
             let value = unquote(value.trim()).with_context(place)?;
-            let value = interpolate(&value, variables).with_context(place)?;
+            let value = interpolate(&value, environment).with_context(place)?;
             self.put(name.trim(), value);
         }
         Ok(())
     }
 
-    fn read_variables(&mut self, variables: impl Iterator<Item = (String, String)>) {
-        for (variable, value) in variables {
+    fn read_variables(&mut self, environment: &Environment) {
+        for (variable, value) in environment.iter() {
             let Some(name) = variable.strip_prefix("PGRST_") else {
                 continue;
             };
             match name.strip_prefix("APP_SETTINGS_") {
                 Some(app) => {
                     let name = format!("{APP_SETTINGS}{}", app.to_lowercase());
-                    self.app.insert(name, value);
+                    self.app.insert(name, value.to_owned());
                 }
-                None => self.put(&name.replace('_', "-").to_lowercase(), value),
+                None => self.put(&name.replace('_', "-").to_lowercase(), value.to_owned()),
             }
         }
     }
@@ -155,7 +148,7 @@ fn unquote(value: &str) -> anyhow::Result<String> {
 }
 
 /// `$(NAME)` is a variable, `$$` a dollar.
-fn interpolate(value: &str, variables: &BTreeMap<String, String>) -> anyhow::Result<String> {
+fn interpolate(value: &str, environment: &Environment) -> anyhow::Result<String> {
     let mut text = String::new();
     let mut rest = value;
     while let Some((before, after)) = rest.split_once('$') {
@@ -167,7 +160,7 @@ fn interpolate(value: &str, variables: &BTreeMap<String, String>) -> anyhow::Res
             .strip_prefix('(')
             .and_then(|after| after.split_once(')'))
         {
-            let found = variables.get(name);
+            let found = environment.get(name);
             text.push_str(found.with_context(|| format!("the variable {name} is not set"))?);
             rest = after;
         } else {
@@ -182,24 +175,19 @@ fn interpolate(value: &str, variables: &BTreeMap<String, String>) -> anyhow::Res
 mod tests {
     use super::*;
 
-    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        pairs.iter().map(own).collect()
-    }
-
     #[test]
     fn variables_win_over_the_file_and_the_database_over_both() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let text = "# comment\n\ndb-schema = \"a, b\" # old name\ndb-max-rows=7\nserver-port = 80\n\
                     app.settings.secret = \"$(WORD)$$\"\nnonsense = 1\n";
         std::fs::write(file.path(), text).unwrap();
-        let given = variables(&[
+        let given = Environment::from_pairs([
             ("PGRST_DB_MAX_ROWS", "9"),
             ("PGRST_APP_SETTINGS_FLAVOUR", "sour"),
             ("PGRST_ODD", "x"),
             ("WORD", "hush"),
         ]);
-        let mut values = Values::read(Some(file.path()), given.into_iter()).unwrap();
+        let mut values = Values::read(Some(file.path()), &given).unwrap();
         assert_eq!(values.get("db-schemas"), Some("a, b"));
         assert_eq!(values.get("db-max-rows"), Some("9"));
         assert_eq!(values.get("jwt-role-claim-key"), Some(".role"));
@@ -222,7 +210,10 @@ mod tests {
             "a = \"$(NO)\"",
         ] {
             let mut values = Values::default();
-            assert!(values.read_file(text, &BTreeMap::new()).is_err(), "{text}");
+            assert!(
+                values.read_file(text, &Environment::default()).is_err(),
+                "{text}"
+            );
         }
     }
 }
