@@ -80,8 +80,8 @@ fn summarise(plan: Plan, loads: &[(&str, Load)]) -> Section {
         title: "25 rows through the records API",
         text: format!(
             "A signed-in user reads 25 rows of a table of 100,000 under a row-level security \
-             policy: `BEGIN`, role and claims, one `json_agg` select, `COMMIT`. `pgbench -M \
-             prepared` sends exactly that as one pipeline and throws the rows away. {CONCURRENCY} \
+             policy: role and claims, then one `json_agg` select, in one transaction. `pgbench -M \
+             prepared` sends the same as one pipeline and throws the rows away. {CONCURRENCY} \
              requests at once, {} rounds of {} s in turns, medians. `wrk` drives the first row.",
             plan.rounds,
             plan.length.as_secs()

@@ -101,7 +101,11 @@ impl RestError {
 
 impl fmt::Display for RestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.parts.code, self.parts.message)
+        write!(f, "{}: {}", self.parts.code, self.parts.message)?;
+        match &self.parts.details {
+            Value::String(details) => write!(f, " ({details})"),
+            _ => Ok(()),
+        }
     }
 }
 

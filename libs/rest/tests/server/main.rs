@@ -9,6 +9,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod client;
 #[path = "../dialect/embedding.rs"]
 mod embedding;
 #[path = "../dialect/errors.rs"]

@@ -19,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use arguments::Arguments;
-use settings::{Database, Listening, Values};
+use settings::{Database, Listening, LogLevel, Values};
 use state::State;
 
 /// Releases memory of large answers, and does not fragment.
@@ -67,6 +67,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return arguments::dump_config(values, &database).await;
     }
     let state = Arc::new(State::new(file, environment, database, values)?);
+    log_engine(state.running().settings.log_level);
     if arguments.dump_schema {
         return arguments::dump_schema(&state).await;
     }
@@ -82,6 +83,21 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     following
         .await
         .context("the settings are no longer followed")
+}
+
+/// Shows what the engine has to say.
+fn log_engine(level: LogLevel) {
+    let level = match level {
+        LogLevel::Crit | LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
 }
 
 async fn stop_at_signal(shutdown: CancellationToken) -> std::io::Result<()> {

@@ -16,6 +16,9 @@ pub(crate) use sources::Values;
 
 use crate::token::Verifier;
 
+/// What keeps a statement from running forever is `statement_timeout`; this is a last resort.
+const LONGEST_REQUEST: Duration = Duration::from_hours(1);
+
 /// Everything that can change while the server runs.
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -115,7 +118,7 @@ fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
             "disabled" => OpenApiMode::Disabled,
             other => bail!("openapi-mode cannot be {other:?}"),
         },
-        openapi_server_uri: values.get("openapi-server-proxy-uri").map(str::to_owned),
+        openapi_server_uri: Some(public_address(values)),
         openapi_security: flag(values, "openapi-security-active")?,
         transaction_ending: match values.get("db-tx-end").unwrap_or_default() {
             "commit" => TransactionEnding::Commit,
@@ -124,6 +127,7 @@ fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
             "rollback-allow-override" => TransactionEnding::RollbackAllowOverride,
             other => bail!("db-tx-end cannot be {other:?}"),
         },
+        request_timeout: LONGEST_REQUEST,
         pre_request: values.get("db-pre-request").map(str::to_owned),
         pool_size: required(values, "db-pool")?,
         pool_timeout: seconds("db-pool-acquisition-timeout")?,
@@ -141,6 +145,23 @@ fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
             .map(str::to_owned),
         ..defaults
     })
+}
+
+/// Where clients reach the API, as far as we know.
+fn public_address(values: &Values) -> String {
+    if let Some(uri) = values.get("openapi-server-proxy-uri") {
+        return uri.to_owned();
+    }
+    let host = values.get("server-host").unwrap_or_default();
+    let host = if host.starts_with(['*', '!']) {
+        "0.0.0.0"
+    } else {
+        host
+    };
+    format!(
+        "http://{host}:{}",
+        values.get("server-port").unwrap_or_default()
+    )
 }
 
 /// The secret, from a file if it begins with `@`.
