@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
-use ingot_config::Secret;
+use ingot_config::{Secret, SettingValue};
 use ingot_project::{Project, ProjectRegistry};
 use subtle::ConstantTimeEq;
 
@@ -31,8 +31,38 @@ pub mod header {
 ingot_config::settings! {
     /// What proves that a request came through the edge.
     pub struct EdgeSettings {
-        /// Shared by the edge and the services behind it. At least 32 characters.
-        edge_key: Secret = "INGOT_EDGE_KEY";
+        /// Shared by the edge and the services behind it.
+        edge_key: SharedKey = "INGOT_EDGE_KEY";
+    }
+}
+
+/// Characters that the key must have: who guesses it may speak for any client and project.
+const KEY_LENGTH: usize = 32;
+
+/// The key of [`EdgeSettings`]: long enough not to be guessed, and fit for a header.
+#[derive(Debug, Clone)]
+pub struct SharedKey(Secret);
+
+impl SharedKey {
+    /// The key itself.
+    pub fn secret(&self) -> &Secret {
+        &self.0
+    }
+}
+
+impl SettingValue for SharedKey {
+    const KIND: &'static str = "a secret text of at least 32 characters";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.len() < KEY_LENGTH {
+            return Err(format!(
+                "is shorter than {KEY_LENGTH} characters: generate a longer one"
+            ));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("has characters that a header cannot carry: use letters and digits".into());
+        }
+        Ok(Self(Secret::new(text)))
     }
 }
 
@@ -47,7 +77,7 @@ impl EdgeKey {
     /// The guard for a service of these projects.
     pub fn new(settings: &EdgeSettings, registry: Arc<ProjectRegistry>) -> Self {
         Self {
-            key: Arc::new(settings.edge_key.clone()),
+            key: Arc::new(settings.edge_key.secret().clone()),
             registry,
         }
     }
@@ -121,13 +151,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Forwarded {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingot_config::Environment;
+    use ingot_config::{Environment, Settings};
 
     fn guard() -> EdgeKey {
         let env = Environment::from_pairs([("JWT_SECRET", "0123456789abcdef0123456789abcdef")]);
         let registry = ProjectRegistry::from_environment(&env).unwrap();
         let settings = EdgeSettings {
-            edge_key: Secret::new("k".repeat(32)),
+            edge_key: SharedKey::parse(&"k".repeat(32)).unwrap(),
         };
         EdgeKey::new(&settings, Arc::new(registry))
     }
@@ -152,5 +182,21 @@ mod tests {
         );
         let forwarded = admit(&[(header::EDGE_KEY, &key), (header::PROJECT, "default")]).unwrap();
         assert_eq!(forwarded.project.id.as_str(), "default");
+    }
+
+    #[test]
+    fn a_key_that_could_be_guessed_or_sent_wrongly_is_refused() {
+        for (key, complaint) in [
+            ("k".repeat(31), "shorter than 32"),
+            ("\u{fc}".repeat(32), "a header cannot carry"),
+            (format!("{}\n", "k".repeat(32)), "a header cannot carry"),
+        ] {
+            let environment = Environment::from_pairs([("INGOT_EDGE_KEY", key)]);
+            let problems = EdgeSettings::load(&environment).unwrap_err().to_string();
+            assert!(
+                problems.contains("INGOT_EDGE_KEY") && problems.contains(complaint),
+                "{problems}"
+            );
+        }
     }
 }

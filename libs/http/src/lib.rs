@@ -15,7 +15,7 @@ mod timestamp;
 mod traced;
 
 pub use body::{Body, BodySettings, Valid, Validate};
-pub use edge::{EdgeKey, EdgeSettings, Forwarded, header};
+pub use edge::{EdgeKey, EdgeSettings, Forwarded, SharedKey, header};
 pub use error::{ApiError, Code};
 pub use health::{Check, CheckResult, Health};
 pub use intake::with_bodies;
