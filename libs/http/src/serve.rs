@@ -4,15 +4,17 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::ServiceExt;
 use axum::extract::Request;
 use axum::serve::ListenerExt;
 use http::HeaderValue;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::traced::TracingLayer;
-use crate::{ApiError, Health};
+use crate::{ApiError, Health, Routes};
 
 ingot_config::settings! {
     /// How a service behind the edge is reached and stopped.
@@ -52,7 +54,7 @@ pub enum ServeError {
 pub async fn serve(
     settings: &ListenSettings,
     default_port: u16,
-    router: Router,
+    router: impl Into<Routes>,
     health: Health,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
@@ -63,7 +65,7 @@ pub async fn serve(
 pub async fn serve_tuned(
     settings: &ListenSettings,
     default_port: u16,
-    router: Router,
+    router: impl Into<Routes>,
     health: Health,
     shutdown: CancellationToken,
     tune: impl Fn(&TcpStream) + Send + Sync + 'static,
@@ -82,11 +84,14 @@ pub async fn serve_tuned(
         }
         tune(stream);
     });
-    let app = finish(router, &health);
+    let (router, paths) = router.into().into_parts();
+    let app = MapRequest::new(finish(router, &health), move |request| {
+        paths.canonical(request)
+    });
     let (drain_delay, drain_timeout) = (settings.drain_delay.0, settings.drain_timeout.0);
     let closing = CancellationToken::new();
     let close_listener = closing.clone();
-    let server = axum::serve(listener, app)
+    let server = axum::serve(listener, app.into_make_service())
         .with_graceful_shutdown(async move { close_listener.cancelled().await })
         .into_future();
     tokio::pin!(server);

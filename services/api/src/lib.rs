@@ -67,7 +67,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let health = app.health();
     let sweep = auth::sessions::sweep(app.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(sweep));
-    let router = router::router(&config, app);
-    ingot_http::serve(&config.listen, DEFAULT_PORT, router, health, shutdown).await?;
+    let routes = router::router(&config, app);
+    ingot_http::serve(&config.listen, DEFAULT_PORT, routes, health, shutdown).await?;
     Ok(())
 }

@@ -1,9 +1,8 @@
 //! Every route of the service, on one page.
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::post;
-use ingot_http::{EdgeKey, with_bodies};
+use ingot_http::{EdgeKey, Routes, with_bodies};
 
 use crate::app::App;
 use crate::{
@@ -11,9 +10,9 @@ use crate::{
 };
 
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
-pub(crate) fn router(config: &Config, app: App) -> Router {
+pub(crate) fn router(config: &Config, app: App) -> Routes {
     let guard = EdgeKey::new(&config.edge, app.pools.registry().clone());
-    let routes = Router::new()
+    let routes = Routes::new()
         .merge(platform::router())
         .nest("/api/auth", auth::router())
         .route("/api/auth/tokens/anon", post(secrets::anon_token))
@@ -25,7 +24,9 @@ pub(crate) fn router(config: &Config, app: App) -> Router {
         .nest("/api/database", introspection::router())
         .nest("/api/dashboard", dashboard::router())
         .nest("/api/realtime", realtime::router());
-    with_bodies(routes, &config.body)
-        .layer(from_fn_with_state(guard, EdgeKey::require))
-        .with_state(app)
+    routes.map(|router| {
+        with_bodies(router, &config.body)
+            .layer(from_fn_with_state(guard, EdgeKey::require))
+            .with_state(app)
+    })
 }

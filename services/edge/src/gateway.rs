@@ -60,9 +60,10 @@ impl Gateway {
         flights: Arc<Flights>,
     ) -> anyhow::Result<Self> {
         let settings = config.request.clone();
-        let mut edge_key = HeaderValue::from_str(config.edge.edge_key.secret().expose()).map_err(|_| {
-            anyhow::anyhow!("INGOT_EDGE_KEY has characters that no header can carry")
-        })?;
+        let mut edge_key =
+            HeaderValue::from_str(config.edge.edge_key.secret().expose()).map_err(|_| {
+                anyhow::anyhow!("INGOT_EDGE_KEY has characters that no header can carry")
+            })?;
         edge_key.set_sensitive(true);
         let window = settings.rate_window.0.as_secs();
         if window == 0 {

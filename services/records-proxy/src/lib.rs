@@ -11,7 +11,6 @@ mod records;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
 use futures::StreamExt;
 use ingot_bus::{Bus, BusSettings, Invalidation};
@@ -122,9 +121,9 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let health = health(&records, &registry, bus.clone());
     let guard = EdgeKey::new(&config.edge, registry);
     let api = Api { records, identity };
-    let router: Router =
-        records::router(api, &config.body).layer(from_fn_with_state(guard, EdgeKey::require));
-    ingot_http::serve(&config.listen, DEFAULT_PORT, router, health, shutdown).await?;
+    let routes = records::router(api, &config.body)
+        .map(|router| router.layer(from_fn_with_state(guard, EdgeKey::require)));
+    ingot_http::serve(&config.listen, DEFAULT_PORT, routes, health, shutdown).await?;
     // All requests are done and so are all reporters, hence the publisher comes to its end.
     tokio::time::timeout(LAST_EVENTS, publisher).await.ok();
     tokio::time::timeout(LAST_EVENTS, bus.client().flush())

@@ -7,15 +7,15 @@ mod import;
 mod raw_sql;
 mod upload;
 
-use axum::Router;
+use ingot_http::Routes;
 
 use crate::app::App;
 pub use upload::UploadSettings;
 pub(crate) use upload::Uploads;
 
 /// The routes under `/api/database/advance`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .merge(raw_sql::router())
         .merge(bulk_upsert::router())
         .merge(export::router())

@@ -1,9 +1,9 @@
 //! `/api/logs/audits`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
-use ingot_http::{ApiError, Forwarded, Paged, Query};
+use ingot_http::{ApiError, Forwarded, Paged, Query, Routes};
 use ingot_identity::VerifyAdmin;
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +14,8 @@ use crate::dates::read_time;
 use crate::query::whole_number;
 
 /// The routes under `/api/logs/audits`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/", get(list).delete(remove))
         .route("/stats", get(statistics))
 }

@@ -15,9 +15,9 @@ mod fields;
 mod passwords;
 pub(crate) mod sessions;
 
-use axum::Router;
-
 pub use admin::AdminAccount;
+
+use ingot_http::Routes;
 
 use crate::app::App;
 use attempts::Attempts;
@@ -42,8 +42,8 @@ impl Auth {
 }
 
 /// The routes under `/api/auth`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .merge(accounts::router())
         .merge(sessions::router())
         .merge(config::router())

@@ -5,7 +5,6 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -14,7 +13,7 @@ use axum::routing::get;
 use futures::{Stream, StreamExt, stream};
 use http::StatusCode;
 use ingot_bus::DashboardEvent;
-use ingot_http::{ApiError, Code, Forwarded};
+use ingot_http::{ApiError, Code, Forwarded, Routes};
 use ingot_identity::VerifyAdmin;
 use serde_json::{Map, Value, json};
 
@@ -27,8 +26,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(25);
 pub(crate) const MAX_STREAMS: usize = 1_000;
 
 /// The routes under `/api/dashboard`.
-pub(crate) fn router() -> Router<App> {
-    Router::new().route("/events", get(events))
+pub(crate) fn router() -> Routes<App> {
+    Routes::new().route("/events", get(events))
 }
 
 async fn events(

@@ -1,10 +1,10 @@
 //! `GET /api/database/{schemas,functions,indexes,policies,triggers}`. There are no rules between
 //! these routes and the catalogue, hence no service.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
-use ingot_http::{ApiError, Forwarded};
+use ingot_http::{ApiError, Forwarded, Routes};
 use ingot_identity::VerifyAdmin;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -14,8 +14,8 @@ use crate::app::App;
 use crate::database::{Schema, sql_error};
 
 /// The routes under `/api/database`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/schemas", get(schemas))
         .route("/functions", get(functions))
         .route("/indexes", get(indexes))

@@ -1,11 +1,11 @@
 //! Routes that belong to no other domain (contract, platform §6.4).
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
-use ingot_http::{ApiError, Forwarded};
+use ingot_http::{ApiError, Forwarded, Routes};
 use ingot_identity::{SigningKey, VerifyAdmin};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -18,8 +18,8 @@ use crate::auth::config::{AdminView, admin_view};
 const API_VERSION: &str = "2.3.1";
 
 /// Routes with full paths, outside of any prefix.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/", get(dashboard))
         .route("/api/health", get(health))
         .route("/.well-known/jwks.json", get(key_set))

@@ -1,11 +1,11 @@
 //! `/api/realtime`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
 use http::StatusCode;
 use ingot_bus::Invalidation;
-use ingot_http::{ApiError, Body, Forwarded, Path, Query};
+use ingot_http::{ApiError, Body, Forwarded, Path, Query, Routes};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use super::store::{Channel, Message, Permissions, Stats};
 use crate::app::App;
 
 /// The routes under `/api/realtime`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/channels", get(list_channels).post(create_channel))
         .route(
             "/channels/{id}",

@@ -1,10 +1,10 @@
 //! `/api/secrets`, and the routes that show a project's keys to its administrator.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use ingot_http::{ApiError, Body, Forwarded, Path, Timestamp, Valid, Validate};
+use ingot_http::{ApiError, Body, Forwarded, Path, Routes, Timestamp, Valid, Validate};
 use ingot_identity::{Identity, VerifyAdmin};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ use crate::app::App;
 use crate::dates::read_time;
 
 /// The routes under `/api/secrets`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/", get(list).post(create))
         .route("/{key}", get(show).put(update).delete(delete))
         .route("/api-key/rotate", post(rotate_api_key))
@@ -25,8 +25,8 @@ pub(crate) fn router() -> Router<App> {
 }
 
 /// The routes under `/api/metadata` that show keys.
-pub(crate) fn metadata_router() -> Router<App> {
-    Router::new()
+pub(crate) fn metadata_router() -> Routes<App> {
+    Routes::new()
         .route("/api-key", get(api_key))
         .route("/anon-key", get(anon_key))
 }

@@ -1,11 +1,11 @@
 //! `/api/database/tables`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::{delete, get};
-use axum::{Json, Router};
 use http::StatusCode;
 use ingot_bus::Invalidation;
-use ingot_http::{ApiError, Forwarded, Path, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Path, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,8 +19,8 @@ use crate::database::Schema;
 const MAX_NAME: usize = 64;
 
 /// The routes under `/api/database/tables`.
-pub(crate) fn router() -> Router<App> {
-    Router::new()
+pub(crate) fn router() -> Routes<App> {
+    Routes::new()
         .route("/", get(list).post(create))
         .route("/{table}/schema", get(describe).patch(update))
         .route("/{table}", delete(remove))

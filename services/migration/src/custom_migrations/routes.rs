@@ -1,10 +1,10 @@
 //! `/api/database/migrations`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
 use http::StatusCode;
-use ingot_http::{ApiError, Forwarded, Timestamp, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Routes, Timestamp, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use ingot_project::LoginRole;
 use serde::{Deserialize, Serialize};
@@ -17,8 +17,8 @@ use crate::app::App;
 const MAX_VERSION_DIGITS: usize = 64;
 
 /// The routes under `/api/database/migrations`.
-pub(crate) fn router() -> Router<App> {
-    Router::new().route("/", get(list).post(create))
+pub(crate) fn router() -> Routes<App> {
+    Routes::new().route("/", get(list).post(create))
 }
 
 #[derive(Serialize)]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::RequestExt;
 use axum::extract::rejection::{BytesRejection, PathRejection};
 use axum::extract::{DefaultBodyLimit, FromRef, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use axum::{RequestExt, Router};
 use bytes::Bytes;
 use http::StatusCode;
-use ingot_http::{ApiError, BodySettings, Code, Forwarded};
+use ingot_http::{ApiError, BodySettings, Code, Forwarded, Routes};
 use ingot_identity::{Authenticator, Identity, VerifyUser};
 
 use super::schema::NameError;
@@ -27,7 +27,7 @@ pub(crate) struct Api {
 }
 
 /// The routes; they belong behind the edge guard.
-pub(crate) fn router(api: Api, body: &BodySettings) -> Router {
+pub(crate) fn router(api: Api, body: &BodySettings) -> Routes {
     // Any other method gets the 404 of an unknown route (contract, database §1.2).
     let methods = MethodFilter::GET
         .or(MethodFilter::HEAD)
@@ -36,11 +36,14 @@ pub(crate) fn router(api: Api, body: &BodySettings) -> Router {
         .or(MethodFilter::PATCH)
         .or(MethodFilter::DELETE)
         .or(MethodFilter::OPTIONS);
-    Router::new()
+    let routes = Routes::new()
         .route("/api/database/records/{table}", on(methods, table))
-        .route("/api/database/rpc/{function}", on(methods, function))
-        .layer(DefaultBodyLimit::max(body.json_limit()))
-        .with_state(api)
+        .route("/api/database/rpc/{function}", on(methods, function));
+    routes.map(|router| {
+        router
+            .layer(DefaultBodyLimit::max(body.json_limit()))
+            .with_state(api)
+    })
 }
 
 type Name = Result<Path<String>, PathRejection>;

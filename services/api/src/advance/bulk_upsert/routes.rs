@@ -1,10 +1,10 @@
 //! `POST /api/database/advance/bulk-upsert`.
 
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::routing::post;
-use axum::{Json, Router};
 use ingot_bus::{Change, DashboardEvent};
-use ingot_http::{ApiError, Forwarded};
+use ingot_http::{ApiError, Forwarded, Routes};
 use ingot_identity::VerifyAdmin;
 use serde::Serialize;
 use serde_json::json;
@@ -16,9 +16,9 @@ use crate::audit;
 use crate::database::{Schema, TableName};
 
 /// The routes of bulk upserts.
-pub(in crate::advance) fn router() -> Router<App> {
+pub(in crate::advance) fn router() -> Routes<App> {
     // The upload has a limit of its own.
-    Router::new().route(
+    Routes::new().route(
         "/bulk-upsert",
         post(bulk_upsert).layer(DefaultBodyLimit::disable()),
     )

@@ -1,6 +1,5 @@
 //! `POST /api/database/advance/export`.
 
-use axum::Router;
 use axum::body::Body as ResponseBody;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -8,7 +7,7 @@ use axum::routing::post;
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use ingot_http::{ApiError, Forwarded, Query, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Query, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::json;
@@ -26,8 +25,8 @@ const DEFAULT_ROWS: i64 = 1000;
 const MAX_ROWS: i64 = 10_000;
 
 /// The routes of exports.
-pub(in crate::advance) fn router() -> Router<App> {
-    Router::new().route("/export", post(export))
+pub(in crate::advance) fn router() -> Routes<App> {
+    Routes::new().route("/export", post(export))
 }
 
 fn yes() -> bool {

@@ -1,10 +1,10 @@
 //! `POST /api/database/advance/import`.
 
+use axum::Json;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::routing::post;
-use axum::{Json, Router};
 use ingot_bus::{DashboardEvent, Invalidation, Resource};
-use ingot_http::{ApiError, Forwarded};
+use ingot_http::{ApiError, Forwarded, Routes};
 use ingot_identity::VerifyAdmin;
 use serde::Serialize;
 use serde_json::json;
@@ -14,9 +14,9 @@ use crate::app::App;
 use crate::audit;
 
 /// The routes of imports.
-pub(in crate::advance) fn router() -> Router<App> {
+pub(in crate::advance) fn router() -> Routes<App> {
     // The upload has a limit of its own.
-    Router::new().route("/import", post(import).layer(DefaultBodyLimit::disable()))
+    Routes::new().route("/import", post(import).layer(DefaultBodyLimit::disable()))
 }
 
 #[derive(Serialize)]

@@ -1,12 +1,11 @@
 //! `/api/database/advance`.
 
-use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::header::CONTENT_TYPE;
 use ingot_bus::{DashboardEvent, Invalidation};
-use ingot_http::{ApiError, Forwarded, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::json;
@@ -23,8 +22,8 @@ const AUDITED_CHARACTERS: usize = 300;
 ///
 /// The two ways to run SQL differ in their audit entry only: no connection of Ingot has more rights
 /// than the other, so there is nothing to restrict.
-pub(in crate::advance) fn router() -> Router<App> {
-    Router::new()
+pub(in crate::advance) fn router() -> Routes<App> {
+    Routes::new()
         .route("/rawsql", post(restricted))
         .route("/rawsql/unrestricted", post(unrestricted))
 }

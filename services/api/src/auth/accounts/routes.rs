@@ -1,10 +1,10 @@
 //! `/api/auth/users` and `/api/auth/profiles`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
-use axum::{Json, Router};
-use ingot_http::{ApiError, Body, Forwarded, Path, Query, Valid, Validate};
+use ingot_http::{ApiError, Body, Forwarded, Path, Query, Routes, Valid, Validate};
 use ingot_identity::{VerifyAdmin, VerifyToken, VerifyUser};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -24,8 +24,8 @@ const DEFAULT_LIMIT: i64 = 10;
 /// Most users in one answer.
 const MAX_LIMIT: i64 = 10_000;
 
-pub(in crate::auth) fn router() -> Router<App> {
-    Router::new()
+pub(in crate::auth) fn router() -> Routes<App> {
+    Routes::new()
         .route("/users", post(sign_up).get(list).delete(delete))
         .route("/users/{user_id}", get(show))
         .route("/profiles/{user_id}", get(profile))

@@ -1,11 +1,11 @@
 //! `/api/auth/admin`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use ingot_http::{ApiError, Forwarded, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Routes, Valid, Validate};
 use ingot_identity::{SessionType, Transport, VerifyToken};
 use serde::{Deserialize, Serialize};
 
@@ -16,8 +16,8 @@ use crate::auth::failure::Failure;
 use crate::auth::fields::trimmed_name;
 use crate::auth::sessions::{self, Presented, SignedOut, Tokens};
 
-pub(in crate::auth) fn router() -> Router<App> {
-    Router::new()
+pub(in crate::auth) fn router() -> Routes<App> {
+    Routes::new()
         .route("/sessions", post(sign_in))
         .route("/sessions/current", get(current))
         .route("/refresh", post(refresh))

@@ -1,9 +1,9 @@
 //! `/api/auth/config` and `/api/auth/public-config`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
-use ingot_http::{ApiError, Forwarded, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 
 use super::redirects;
@@ -13,8 +13,8 @@ use crate::app::App;
 
 const METHODS: [&str; 2] = ["code", "link"];
 
-pub(in crate::auth) fn router() -> Router<App> {
-    Router::new()
+pub(in crate::auth) fn router() -> Routes<App> {
+    Routes::new()
         .route("/config", get(show).put(change))
         .route("/public-config", get(show_public))
 }

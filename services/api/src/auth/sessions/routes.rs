@@ -1,11 +1,11 @@
 //! `/api/auth/sessions`, `/api/auth/refresh` and `/api/auth/logout`.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use ingot_http::{ApiError, Body, Forwarded, Query, Valid, Validate};
+use ingot_http::{ApiError, Body, Forwarded, Query, Routes, Valid, Validate};
 use ingot_identity::{SessionType, Transport, VerifyToken};
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +17,8 @@ use crate::auth::cookies;
 use crate::auth::failure::Failure;
 use crate::auth::fields::is_email;
 
-pub(in crate::auth) fn router() -> Router<App> {
-    Router::new()
+pub(in crate::auth) fn router() -> Routes<App> {
+    Routes::new()
         .route("/sessions", post(sign_in))
         .route("/sessions/current", get(current))
         .route("/refresh", post(refresh))
