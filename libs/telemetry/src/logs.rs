@@ -11,6 +11,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::output::{self, Buffering, Lines};
+use crate::record;
+
 ingot_config::settings! {
     /// Logs and traces.
     pub struct TelemetrySettings {
@@ -35,10 +38,12 @@ pub fn exports_traces() -> bool {
     EXPORTS_TRACES.load(Ordering::Relaxed)
 }
 
-/// Keeps exporters alive; dropping or [`Telemetry::shutdown`] flushes them.
+/// Keeps the log's buffer and the exporters alive; dropping or [`Telemetry::shutdown`] flushes
+/// them. Lines after that are written where they arise.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: Option<SdkTracerProvider>,
+    buffering: Buffering,
 }
 
 /// Telemetry could not start.
@@ -59,12 +64,17 @@ pub enum TelemetryError {
 pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
     crate::measure::install();
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log_level))?;
-    let output = if settings.log_format == "text" {
-        tracing_subscriber::fmt::layer().with_target(false).boxed()
+    let is_text = settings.log_format == "text";
+    let layer = if is_text {
+        tracing_subscriber::fmt::layer()
+            .with_target(false)
+            .with_writer(Lines)
+            .boxed()
     } else {
         tracing_subscriber::fmt::layer()
             .json()
             .flatten_event(true)
+            .with_writer(Lines)
             .boxed()
     };
     let provider = settings
@@ -77,11 +87,17 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
     });
     tracing_subscriber::registry()
         .with(filter)
-        .with(output)
+        .with(layer)
         .with(traces)
         .try_init()?;
     EXPORTS_TRACES.store(provider.is_some(), Ordering::Relaxed);
-    Ok(Telemetry { provider })
+    if !is_text {
+        record::lines_are_json();
+    }
+    Ok(Telemetry {
+        provider,
+        buffering: output::start(),
+    })
 }
 
 fn provider(
@@ -109,5 +125,6 @@ impl Telemetry {
         if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown()) {
             tracing::warn!(%error, "the last spans could not be exported");
         }
+        drop(self.buffering);
     }
 }

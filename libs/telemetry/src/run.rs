@@ -60,13 +60,13 @@ where
         Err(error) => return refuse(name, &error),
     };
     let result = runtime.block_on(async { serve(config, shutdown_on_signal()?).await });
+    if let Err(error) = &result {
+        tracing::error!(error = format!("{error:#}"), "{name} stopped");
+    }
     telemetry.shutdown();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "{name} stopped");
-            ExitCode::FAILURE
-        }
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

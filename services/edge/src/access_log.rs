@@ -1,14 +1,21 @@
 //! The request log and the request metrics (contract, platform §8).
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::header;
 use metrics::{Counter, Histogram, counter, histogram};
 use pingora::Error;
 use pingora::proxy::Session;
+use serde::Serialize;
+use tracing::Level;
 
 use crate::exchange::Exchange;
 use crate::routes::Service;
+
+/// Name of the log in `LOG_LEVEL`, and in its lines.
+const TARGET: &str = "ingot_edge::access";
+const MESSAGE: &str = "request";
 
 /// Requests to paths with this in them are not logged: whoever reads logs would fill them.
 const READS_LOGS: &str = "/logs/";
@@ -72,26 +79,75 @@ impl AccessLog {
         exchange.span.record("http.response.status_code", status);
         let request = session.req_header();
         let path = request.uri.path();
-        if path.contains(READS_LOGS) {
+        if path.contains(READS_LOGS) || !tracing::enabled!(target: TARGET, Level::INFO) {
             return;
         }
-        let text = |name| request.headers.get(name).and_then(|v| v.to_str().ok());
-        tracing::info!(
-            target: "ingot_edge::access",
-            method = request.method.as_str(),
+        Record {
+            method: request.method.as_str(),
             path,
             status,
-            size = session.body_bytes_sent(),
-            duration_ms = millis(took),
-            ip = %exchange.client,
-            user_agent = text(header::USER_AGENT),
-            request_id = exchange.request_id.to_str().unwrap_or_default(),
-            trace_id = exchange.trace.id(),
-            project = exchange.project.to_str().unwrap_or_default(),
-            service = service.map(Service::name),
-            upstream = exchange.lease.as_ref().map(|l| tracing::field::display(l.member().address)),
-            error = error.map(tracing::field::display),
-            "request"
+            size: session.body_bytes_sent(),
+            duration_ms: millis(took),
+            ip: exchange.client,
+            user_agent: request
+                .headers
+                .get(header::USER_AGENT)
+                .and_then(|agent| agent.to_str().ok()),
+            request_id: exchange.request_id.to_str().unwrap_or_default(),
+            trace_id: exchange.trace.id(),
+            project: exchange.project.to_str().unwrap_or_default(),
+            service: service.map(Service::name),
+            upstream: exchange.lease.as_ref().map(|lease| lease.member().address),
+            error: error.map(Error::to_string),
+        }
+        .write();
+    }
+}
+
+/// A line of the request log.
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    /// Bytes of the answer's body.
+    size: usize,
+    duration_ms: f64,
+    ip: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<&'a str>,
+    request_id: &'a str,
+    trace_id: &'a str,
+    project: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Record<'_> {
+    fn write(&self) {
+        if ingot_telemetry::log_record(TARGET, MESSAGE, self) {
+            return;
+        }
+        tracing::info!(
+            target: TARGET,
+            method = self.method,
+            path = self.path,
+            status = self.status,
+            size = self.size,
+            duration_ms = self.duration_ms,
+            ip = %self.ip,
+            user_agent = self.user_agent,
+            request_id = self.request_id,
+            trace_id = self.trace_id,
+            project = self.project,
+            service = self.service,
+            upstream = self.upstream.map(tracing::field::display),
+            error = self.error,
+            "{MESSAGE}"
         );
     }
 }
