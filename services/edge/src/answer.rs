@@ -1,6 +1,8 @@
 //! Answers that the edge gives itself, in the contract's envelope (platform §6.3, §7.1).
 
 use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures::FutureExt;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use ingot_http::{ApiError, Code};
@@ -111,8 +113,43 @@ pub(crate) fn too_slow(service: Service) -> ApiError {
     .with_hint("Check whether the request took effect before sending it again")
 }
 
+/// The edge connects to its services only (RFC 9110 §9.3.6).
+fn no_tunnels() -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        Code::InvalidInput,
+        "The edge opens no tunnels",
+    )
+    .with_hint("Send the request itself, not CONNECT")
+}
+
+/// The same refusal as the bare answer `head`, with the envelope: pingora's answer to what is no
+/// sound HTTP, or to CONNECT.
+pub(crate) fn with_envelope(head: &[u8]) -> Vec<u8> {
+    let head = String::from_utf8_lossy(head);
+    let error = match head.split(' ').nth(1) {
+        Some("405") => no_tunnels(),
+        _ => malformed(),
+    };
+    // Nothing in it waits: see `render`.
+    let body = match render(error).now_or_never() {
+        Some(Ok((_, body))) => body,
+        _ => Bytes::new(),
+    };
+    let kept = head.lines().filter(|line| {
+        let name = line.split(':').next().unwrap_or_default();
+        !line.is_empty()
+            && !name.eq_ignore_ascii_case("content-length")
+            && !name.eq_ignore_ascii_case("server")
+    });
+    let length = format!("Content-Length: {}", body.len());
+    let kind = "Content-Type: application/json; charset=utf-8";
+    let lines: Vec<_> = kept.chain([kind, &length, "", ""]).collect();
+    [lines.join("\r\n").as_bytes(), &body].concat()
+}
+
 /// An error's response header and body.
-pub(crate) async fn render(error: ApiError) -> pingora::Result<(ResponseHeader, bytes::Bytes)> {
+pub(crate) async fn render(error: ApiError) -> pingora::Result<(ResponseHeader, Bytes)> {
     let (parts, body) = error.into_response().into_parts();
     // The body is in memory already: collecting it can neither wait nor fail.
     let body = body

@@ -1,10 +1,14 @@
 //! A client's connection with a write buffer, so that an answer's head and body leave in one
 //! segment and one system call. pingora flushes it at the end of every answer and before it waits.
+//!
+//! Requests that are no sound HTTP are refused by pingora before the gateway hears of them, with a
+//! bare status. Here, on its way out, that answer gets the contract's envelope.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
 use pingora::protocols::l4::stream::Stream;
@@ -15,17 +19,49 @@ use pingora::protocols::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 
+use crate::answer;
+
 /// Holds the head of an answer and a small body; larger writes go past it.
 const BUFFER: usize = 2048;
 
+tokio::task_local! {
+    /// Whether the gateway has got the request that this connection's task is at.
+    static UNDERSTOOD: Cell<bool>;
+}
+
+/// Reads and answers one request of a connection; until [`understood`], what is written is a
+/// refusal.
+pub(crate) async fn one_request<T>(answering: impl Future<Output = T>) -> T {
+    UNDERSTOOD.scope(Cell::new(false), answering).await
+}
+
+/// The request that this task is at was sound HTTP.
+pub(crate) fn understood() {
+    // Elsewhere, nobody asks.
+    let _outside = UNDERSTOOD.try_with(|understood| understood.set(true));
+}
+
+fn is_refusal() -> bool {
+    UNDERSTOOD
+        .try_with(|understood| !understood.get())
+        .unwrap_or(false)
+}
+
 /// The connection.
 #[derive(Debug)]
-pub(crate) struct ClientStream(BufWriter<Stream>);
+pub(crate) struct ClientStream {
+    stream: BufWriter<Stream>,
+    /// The envelope is on its way; the connection ends with it.
+    refused: bool,
+}
 
 impl ClientStream {
     /// Buffers what is written to `stream`.
     pub(crate) fn new(stream: Stream) -> Self {
-        Self(BufWriter::with_capacity(BUFFER, stream))
+        Self {
+            stream: BufWriter::with_capacity(BUFFER, stream),
+            refused: false,
+        }
     }
 }
 
@@ -35,7 +71,7 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, buf)
+        Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
@@ -45,22 +81,31 @@ impl AsyncWrite for ClientStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, buf)
+        if is_refusal() {
+            if !self.refused {
+                // It fits into the buffer, which is empty between two answers: never cut.
+                let answer = answer::with_envelope(buf);
+                ready!(Pin::new(&mut self.stream).poll_write(cx, &answer))?;
+                self.refused = true;
+            }
+            return Poll::Ready(Ok(buf.len()));
+        }
+        Pin::new(&mut self.stream).poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        if let Err(error) = AsyncWriteExt::shutdown(&mut self.0).await {
+        if let Err(error) = AsyncWriteExt::shutdown(&mut self.stream).await {
             tracing::debug!(%error, "the client closed the connection first");
         }
     }
@@ -68,7 +113,7 @@ impl Shutdown for ClientStream {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> i32 {
-        self.0.get_ref().id()
+        self.stream.get_ref().id()
     }
 }
 
@@ -78,7 +123,7 @@ impl Peek for ClientStream {}
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.0.get_ref().get_timing_digest()
+        self.stream.get_ref().get_timing_digest()
     }
 }
 
@@ -90,6 +135,6 @@ impl GetProxyDigest for ClientStream {
 
 impl GetSocketDigest for ClientStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.0.get_ref().get_socket_digest()
+        self.stream.get_ref().get_socket_digest()
     }
 }

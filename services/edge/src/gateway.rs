@@ -26,7 +26,7 @@ use crate::project::Hosts;
 use crate::routes::Service;
 use crate::settings::{Config, RequestSettings};
 use crate::upstream::Pool;
-use crate::{answer, cors};
+use crate::{answer, client_stream, cors};
 
 /// How long a refused request's body is still read, so that the client gets to see the answer
 /// before the connection closes.
@@ -156,7 +156,9 @@ impl Gateway {
 impl ProxyHttp for Gateway {
     type CTX = Exchange;
 
+    /// The first that is called for a request, once its head has been read.
     fn new_ctx(&self) -> Exchange {
+        client_stream::understood();
         Exchange::new(self.flights.take_off())
     }
 

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::client_stream::ClientStream;
+use crate::client_stream::{ClientStream, one_request};
 use crate::gateway::Gateway;
 
 /// Pause after a failed accept; most often the process is out of file descriptors.
@@ -48,6 +48,8 @@ pub(crate) struct Connections {
     pub(crate) proxy: Arc<HttpProxy<Gateway>>,
     /// True from the start of the drain on: no connection is kept open after its next answer.
     pub(crate) closing: watch::Receiver<bool>,
+    /// How long a client may be silent before a request.
+    pub(crate) keep_alive_seconds: u64,
     /// Cuts what is still open.
     pub(crate) cut: CancellationToken,
     /// Counts connections.
@@ -98,14 +100,19 @@ impl Connections {
         let mut stream = Stream::from(stream);
         stream.set_socket_digest(digest);
         let mut session = ServerSession::new_http1(Box::new(ClientStream::new(stream)));
-        session.set_keepalive(Some(0));
-        let mut next = self.proxy.process_new_http(session, &self.closing).await;
+        // Who connects and says nothing is waited for as long as between two requests.
+        session.set_keepalive(Some(self.keep_alive_seconds));
+        let mut next = self.answer_one(session).await;
         while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
             let mut session = ServerSession::new_http1(stream);
             if let Some(settings) = settings {
                 settings.apply_to_session(&mut session);
             }
-            next = self.proxy.process_new_http(session, &self.closing).await;
+            next = self.answer_one(session).await;
         }
+    }
+
+    async fn answer_one(&self, session: ServerSession) -> Option<ReusedHttpStream> {
+        one_request(self.proxy.process_new_http(session, &self.closing)).await
     }
 }

@@ -75,11 +75,13 @@ impl Traffic {
             max_retries: MAX_TRIES,
             ..ServerConf::default()
         };
+        let keep_alive_seconds = gateway.keep_alive_seconds;
         let proxy = Arc::new(http_proxy(&Arc::new(conf), gateway));
         let (closing, is_closing) = watch::channel(false);
         let connections = Connections {
             proxy: Arc::clone(&proxy),
             closing: is_closing,
+            keep_alive_seconds,
             cut: CancellationToken::new(),
             open: TaskTracker::new(),
         };

@@ -1,5 +1,10 @@
 //! Which service gets a request, and what it gets to see.
 
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use crate::support::{EDGE_KEY, TestEdge, Upstream, envelope};
 
 async fn four_services() -> (TestEdge, [Upstream; 4]) {
@@ -188,4 +193,64 @@ async fn health_and_metrics_are_not_reachable_from_outside() {
         );
     }
     assert!(services.iter().all(|service| service.seen().is_empty()));
+}
+
+/// Sends `request` as it is and reads until the edge closes the connection.
+async fn say(edge: &TestEdge, request: &str) -> String {
+    let mut stream = TcpStream::connect(edge.address).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let reading = stream.read_to_end(&mut answer);
+    let read = tokio::time::timeout(Duration::from_secs(5), reading).await;
+    read.expect("the edge does not end it").unwrap();
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_no_sound_http_is_answered_with_the_envelope() {
+    let (edge, services) = four_services().await;
+    for (nonsense, status, code) in [
+        ("no http at all\r\n\r\n", 400, "INVALID_INPUT"),
+        (
+            "GET / HTTP/1.1\r\nbroken header\r\n\r\n",
+            400,
+            "INVALID_INPUT",
+        ),
+        (
+            "GET / HTTP/1.1\r\nhost: a\r\nhost: b\r\n\r\n",
+            400,
+            "INVALID_INPUT",
+        ),
+        (
+            "POST /api/x HTTP/1.1\r\nhost: x\r\ncontent-length: banana\r\n\r\n",
+            400,
+            "INVALID_INPUT",
+        ),
+        (
+            "CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n",
+            405,
+            "INVALID_INPUT",
+        ),
+    ] {
+        let answer = say(&edge, nonsense).await;
+        let (head, body) = answer.split_once("\r\n\r\n").expect(&answer);
+        let head = head.to_lowercase();
+        assert!(head.starts_with(&format!("http/1.1 {status} ")), "{answer}");
+        assert!(head.contains("content-type: application/json; charset=utf-8"));
+        assert!(head.contains(&format!("content-length: {}", body.len())));
+        assert!(head.contains("connection: close") && head.contains("date: "));
+        assert!(!head.contains("server:"), "{answer}");
+        let envelope: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(envelope["error"], code, "{answer}");
+        assert_eq!(envelope["statusCode"], status, "{answer}");
+    }
+    assert!(services.iter().all(|service| service.seen().is_empty()));
+    assert_eq!(edge.get("/api/health").await.status(), 200);
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_is_not_waited_for_forever() {
+    let edge = TestEdge::start_unready(&[("KEEP_ALIVE_TIMEOUT_MS", "1000".to_owned())]).await;
+    assert_eq!(say(&edge, "").await, "");
+    assert_eq!(say(&edge, "GET / HT").await, "");
 }
