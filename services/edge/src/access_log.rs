@@ -25,6 +25,7 @@ const CLIENT_LEFT: u16 = 499;
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Metrics of one service, looked up once.
+#[derive(Clone)]
 struct Measures {
     requests: [Counter; CLASSES.len()],
     seconds: Histogram,
@@ -50,6 +51,7 @@ impl Measures {
 }
 
 /// Writes the log and counts.
+#[derive(Clone)]
 pub(crate) struct AccessLog {
     services: [Measures; Service::ALL.len()],
     /// Requests that the edge answered before it knew a service.

@@ -21,6 +21,7 @@ use crate::access_log::AccessLog;
 use crate::admission::Admission;
 use crate::drain::Flights;
 use crate::exchange::Exchange;
+use crate::headers::{edit_request, edit_response};
 use crate::limit::RateLimit;
 use crate::project::Hosts;
 use crate::routes::Service;
@@ -32,7 +33,8 @@ use crate::{answer, client_stream, cors};
 /// before the connection closes.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// The edge: everything that requests share.
+/// The edge: everything that requests share. Each thread has a copy.
+#[derive(Clone)]
 pub(crate) struct Gateway {
     pub(crate) settings: RequestSettings,
     pub(crate) bodies: BodySettings,
@@ -46,7 +48,7 @@ pub(crate) struct Gateway {
     pub(crate) keep_alive: HeaderValue,
     pub(crate) keep_alive_seconds: u64,
     /// Connections of WebSockets, which are nobody's afterwards.
-    pub(crate) connector: Connector,
+    pub(crate) connector: Arc<Connector>,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -80,7 +82,7 @@ impl Gateway {
             rate_limit: HeaderValue::from(settings.rate_limit),
             keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
             keep_alive_seconds,
-            connector: Connector::new(None),
+            connector: Arc::new(Connector::new(None)),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),
@@ -130,7 +132,7 @@ impl Gateway {
         error: ApiError,
     ) -> Result<()> {
         let (mut response, body) = answer::render(error).await?;
-        self.prepare_answer(session, exchange, &mut response)?;
+        self.prepare_answer(session, exchange, &mut response);
         let unread = !session.is_body_done();
         if unread {
             session.set_keepalive(None);
@@ -166,6 +168,8 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        // What the services get is a copy: the smaller the better.
+        edit_request(session.req_header_mut(), |_| {})?;
         match self.admit(session, exchange) {
             Ok(Admission::Proceed) => {
                 if exchange.upgrade {
@@ -178,7 +182,9 @@ impl ProxyHttp for Gateway {
                 if !session.is_body_done() {
                     session.set_keepalive(None);
                 }
-                self.prepare_connection(session, &mut response)?;
+                edit_response(&mut response, |headers| {
+                    self.prepare_connection(session, true, headers);
+                });
                 session
                     .write_response_header(Box::new(response), true)
                     .await?;
@@ -275,7 +281,8 @@ impl ProxyHttp for Gateway {
         if is_event_stream(response) {
             exchange.flight.becomes_stream();
         }
-        self.prepare_answer(session, exchange, response)
+        self.prepare_answer(session, exchange, response);
+        Ok(())
     }
 
     async fn fail_to_proxy(

@@ -16,6 +16,7 @@ mod drain;
 mod exchange;
 mod forward;
 mod gateway;
+mod headers;
 mod limit;
 mod listener;
 mod project;
@@ -138,15 +139,17 @@ impl Edge {
         background.spawn(share_counts(limit, bus, stop_background.clone()));
         background.spawn(serve_admin(admin, health.clone(), stop_background.clone()));
 
-        let traffic = Traffic::new(&config, gateway, flights)?;
+        let traffic = Traffic::new(&config, &gateway, flights)?;
         tracing::info!(address = %public.local_addr()?, "listening");
         let stop_accepting = CancellationToken::new();
-        let accepting = traffic.accept(public, stop_accepting.clone());
+        let mut accepting = traffic.accept(public, &stop_accepting)?;
         shutdown.cancelled().await;
         health.start_draining();
         tokio::time::sleep(config.listen.drain_delay.0).await;
         stop_accepting.cancel();
-        accepting.await.context("the accept loop failed")?;
+        while let Some(ended) = accepting.join_next().await {
+            ended.context("an accept loop failed")?;
+        }
         traffic.drain(config.listen.drain_timeout.0).await;
 
         stop_background.cancel();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::FutureExt;
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::GetSocketDigest;
 use pingora::protocols::SocketDigest;
@@ -74,9 +73,19 @@ impl Connections {
                 }
             }
         }
-        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-            self.serve(stream, peer);
+        if let Err(error) = self.accept_the_rest(listener) {
+            tracing::warn!(%error, "connections that were waiting are cut");
         }
+    }
+
+    /// Asks the kernel, not the runtime, which may not know yet.
+    fn accept_the_rest(&self, listener: TcpListener) -> std::io::Result<()> {
+        let listener = listener.into_std()?;
+        while let Ok((stream, peer)) = listener.accept() {
+            stream.set_nonblocking(true)?;
+            self.serve(TcpStream::from_std(stream)?, peer);
+        }
+        Ok(())
     }
 
     fn serve(&self, stream: TcpStream, peer: SocketAddr) {

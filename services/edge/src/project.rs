@@ -15,7 +15,7 @@ pub(crate) struct HostedProject {
 }
 
 /// The projects by host.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Hosts {
     by_name: HashMap<String, HostedProject>,
     any: Option<HostedProject>,

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pingora::apps::HttpServerApp;
-use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -27,81 +27,83 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// The client-facing half: connections and what is under way on them.
 pub(crate) struct Traffic {
-    connections: Connections,
+    /// Whoever accepts: one per thread of its own, or one on the threads of the process.
+    lanes: Vec<Lane>,
     flights: Arc<Flights>,
-    proxy: Arc<HttpProxy<Gateway>>,
     closing: watch::Sender<bool>,
-    /// Threads of its own, if the settings want them.
-    threads: Option<Threads>,
+    cut: CancellationToken,
+    open: TaskTracker,
 }
 
-/// Threads that end without being waited for: the drain has emptied them.
-struct Threads(Option<Runtime>);
-
-impl Threads {
-    fn start(count: usize) -> anyhow::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(count)
-            .thread_name("edge-traffic")
-            .enable_all()
-            .build()
-            .context("cannot start the threads of INGOT_EDGE_THREADS")?;
-        Ok(Self(Some(runtime)))
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
+/// Accepts connections and serves them where they were accepted, with connections to the services
+/// of its own: nothing on the way of a request crosses threads.
+struct Lane {
+    connections: Connections,
+    thread: Option<Thread>,
 }
 
 impl Traffic {
     /// The traffic of `gateway`, which counts its requests in `flights`.
     pub(crate) fn new(
         config: &Config,
-        gateway: Gateway,
+        gateway: &Gateway,
         flights: Arc<Flights>,
     ) -> anyhow::Result<Self> {
-        let threads = match config.listen.threads {
-            0 => None,
-            count => Some(Threads::start(count)?),
-        };
-        let conf = ServerConf {
-            threads: config.listen.threads.max(1),
-            upstream_keepalive_pool_size: config.upstream.idle_connections,
+        let (closing, is_closing) = watch::channel(false);
+        let (cut, open) = (CancellationToken::new(), TaskTracker::new());
+        let threads = config.listen.threads;
+        let conf = Arc::new(ServerConf {
+            threads: 1,
+            upstream_keepalive_pool_size: config.upstream.idle_connections.div_ceil(threads.max(1)),
             max_retries: MAX_TRIES,
             ..ServerConf::default()
+        });
+        let lane = |number| {
+            let connections = Connections {
+                proxy: Arc::new(http_proxy(&conf, gateway.clone())),
+                closing: is_closing.clone(),
+                keep_alive_seconds: gateway.keep_alive_seconds,
+                cut: cut.clone(),
+                open: open.clone(),
+            };
+            let thread = (threads > 0).then(|| Thread::start(number)).transpose()?;
+            anyhow::Ok(Lane {
+                connections,
+                thread,
+            })
         };
-        let keep_alive_seconds = gateway.keep_alive_seconds;
-        let proxy = Arc::new(http_proxy(&Arc::new(conf), gateway));
-        let (closing, is_closing) = watch::channel(false);
-        let connections = Connections {
-            proxy: Arc::clone(&proxy),
-            closing: is_closing,
-            keep_alive_seconds,
-            cut: CancellationToken::new(),
-            open: TaskTracker::new(),
-        };
+        let lanes = (0..threads.max(1)).map(lane).collect::<Result<_, _>>()?;
         Ok(Self {
-            connections,
+            lanes,
             flights,
-            proxy,
             closing,
-            threads,
+            cut,
+            open,
         })
     }
 
     /// Accepts connections until `stop`.
-    pub(crate) fn accept(&self, listener: TcpListener, stop: CancellationToken) -> JoinHandle<()> {
-        let connections = self.connections.clone();
-        let accepting = async move { connections.accept(listener, stop).await };
-        match self.threads.as_ref().and_then(|threads| threads.0.as_ref()) {
-            Some(runtime) => runtime.spawn(accepting),
-            None => tokio::spawn(accepting),
+    pub(crate) fn accept(
+        &self,
+        listener: TcpListener,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<JoinSet<()>> {
+        let listener = listener.into_std()?;
+        let mut accepting = JoinSet::new();
+        for lane in &self.lanes {
+            let runtime = match &lane.thread {
+                Some(thread) => thread.runtime.clone(),
+                None => Handle::current(),
+            };
+            let (connections, stop) = (lane.connections.clone(), stop.clone());
+            let _context = runtime.enter();
+            let listener = TcpListener::from_std(listener.try_clone()?)?;
+            accepting.spawn_on(
+                async move { connections.accept(listener, stop).await },
+                &runtime,
+            );
         }
+        Ok(accepting)
     }
 
     /// Ends all connections within `limit`, none before its answer if that is possible.
@@ -110,7 +112,7 @@ impl Traffic {
         let left = || limit.saturating_sub(started.elapsed());
         self.flights.start_draining();
         self.closing.send_replace(true);
-        self.connections.open.close();
+        self.open.close();
         // Busy connections end with their next answer; idle ones may still bring a request.
         let quiet = async {
             self.flights.all_landed(left()).await;
@@ -118,15 +120,48 @@ impl Traffic {
         };
         tokio::select! {
             () = quiet => {}
-            () = self.connections.open.wait() => {}
+            () = self.open.wait() => {}
         }
-        self.proxy.http_cleanup().await;
+        for lane in &self.lanes {
+            lane.connections.proxy.http_cleanup().await;
+        }
         if !self.flights.all_landed(left()).await {
             let requests = self.flights.requests();
             tracing::warn!(requests, "the drain took too long: requests are cut");
         }
         tracing::debug!(streams = self.flights.streams(), "cutting streams");
-        self.connections.cut.cancel();
-        self.connections.open.wait().await;
+        self.cut.cancel();
+        self.open.wait().await;
+    }
+}
+
+/// A thread with a runtime of its own, which ends without being waited for: the drain has emptied
+/// it.
+struct Thread {
+    runtime: Handle,
+    end: CancellationToken,
+}
+
+impl Thread {
+    fn start(number: usize) -> anyhow::Result<Self> {
+        let what = "cannot start the threads of INGOT_EDGE_THREADS";
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.context(what)?;
+        let (handle, end) = (runtime.handle().clone(), CancellationToken::new());
+        let ended = end.clone();
+        std::thread::Builder::new()
+            .name(format!("edge-{number}"))
+            .spawn(move || runtime.block_on(ended.cancelled()))
+            .context(what)?;
+        Ok(Self {
+            runtime: handle,
+            end,
+        })
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.end.cancel();
     }
 }

@@ -45,7 +45,7 @@ impl Gateway {
         }
         let mut answer = answer.map_err(Error::into_up)?;
         let accepted = answer.status == StatusCode::SWITCHING_PROTOCOLS;
-        self.prepare_answer(session, exchange, &mut answer)?;
+        self.prepare_answer(session, exchange, &mut answer);
         session
             .write_response_header(Box::new(answer), false)
             .await?;
