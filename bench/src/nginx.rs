@@ -1,5 +1,5 @@
 //! Debian's nginx as a proxy that does what the edge does, as far as it can: keep-alive on both
-//! sides, a request id, CORS headers, a rate limit per address, an access log.
+//! sides, a request id, CORS headers, a rate limit per address, the same access log.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -44,7 +44,10 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
-    log_format request '$remote_addr $request_id "$request" $status $body_bytes_sent $request_time';
+    log_format request escape=json '{{"timestamp":"$time_iso8601","method":"$request_method",'
+        '"path":"$uri","status":$status,"size":$body_bytes_sent,"duration":$request_time,'
+        '"ip":"$remote_addr","user_agent":"$http_user_agent","request_id":"$request_id",'
+        '"upstream":"$upstream_addr"}}';
     access_log {folder}/access.log request;
     limit_req_zone $binary_remote_addr zone=clients:10m rate=1000000r/s;
     keepalive_requests 1000000000;
@@ -64,10 +67,13 @@ http {{
             proxy_set_header Host $host;
             proxy_set_header X-Request-Id $request_id;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Forwarded-Proto $scheme;
+            proxy_set_header X-Forwarded-Host $host;
             add_header X-Request-Id $request_id;
             add_header Access-Control-Allow-Origin $http_origin;
             add_header Access-Control-Allow-Credentials true;
             add_header Access-Control-Expose-Headers "Content-Range, Preference-Applied";
+            add_header Vary Origin;
         }}
     }}
 }}

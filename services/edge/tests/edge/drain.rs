@@ -5,11 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::routing::any;
 use futures::StreamExt;
 use http::StatusCode;
+use ingot_config::{Environment, Settings};
+use ingot_http::{Health, ListenSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{TestEdge, Upstream, client, eventually};
 use crate::websocket::echo;
@@ -171,6 +176,10 @@ async fn a_rolling_restart_under_load_fails_no_request() {
     }
     tokio::time::sleep(Duration::from_millis(500)).await;
     over.store(true, Ordering::SeqCst);
+    nothing_failed(clients).await;
+}
+
+async fn nothing_failed(clients: Vec<JoinHandle<(u64, Vec<String>)>>) {
     let mut answered = 0;
     for client in clients {
         let (ok, failed) = client.await.unwrap();
@@ -178,4 +187,72 @@ async fn a_rolling_restart_under_load_fails_no_request() {
         answered += ok;
     }
     assert!(answered > 200, "only {answered} requests were made");
+}
+
+/// A process of a service as it is deployed: not ready for a while before it closes.
+struct Service {
+    stop: CancellationToken,
+    ended: JoinHandle<()>,
+}
+
+impl Service {
+    fn start(address: SocketAddr) -> Self {
+        let variables = [
+            ("INGOT_LISTEN", address.to_string()),
+            ("INGOT_DRAIN_DELAY", "1".to_owned()),
+        ];
+        let settings = ListenSettings::load(&Environment::from_pairs(variables)).unwrap();
+        let work = |body: String| async move {
+            tokio::time::sleep(Duration::from_millis(15)).await;
+            body
+        };
+        let router = Router::new().route("/api/work", any(work));
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        let ended = tokio::spawn(async move {
+            let health = Health::new(Vec::new());
+            let port = address.port();
+            let served = ingot_http::serve(&settings, port, router, health, stopped).await;
+            served.unwrap();
+        });
+        Self { stop, ended }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replacing_the_processes_of_a_service_under_load_fails_no_request() {
+    let addresses = [free_address(), free_address()];
+    let mut services = addresses.map(Service::start);
+    let upstream = addresses.map(|address| address.to_string()).join(",");
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", upstream),
+        ("INGOT_RATE_LIMIT", "1000000".to_owned()),
+    ])
+    .await;
+    let over = Arc::new(AtomicBool::new(false));
+    let edges: Arc<[SocketAddr]> = Arc::new([edge.address]);
+    let clients: Vec<_> = (0..8)
+        .map(|n| tokio::spawn(keep_asking(edges.clone(), over.clone(), n % 2 == 0)))
+        .collect();
+    for (service, address) in services.iter_mut().zip(addresses) {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        service.stop.cancel();
+        (&mut service.ended).await.unwrap();
+        *service = Service::start(address);
+        // As an orchestrator does: on to the next one only when this one is ready.
+        eventually("the new process is ready", || async {
+            let ready = client(0).get(format!("http://{address}/readyz")).send();
+            ready.await.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    over.store(true, Ordering::SeqCst);
+    nothing_failed(clients).await;
+}
+
+/// An address that is free now.
+fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap()
 }
