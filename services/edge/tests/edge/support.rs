@@ -114,9 +114,12 @@ impl Upstream {
         self.seen().pop().expect("the upstream got no request")
     }
 
-    /// Ends it at once: all its sockets close.
+    /// Ends it at once: all its sockets are closed afterwards.
     pub(crate) fn kill(mut self) -> SocketAddr {
-        self.runtime.take().unwrap().shutdown_background();
+        let runtime = self.runtime.take().unwrap();
+        // Waiting for a runtime is forbidden on the threads of another one.
+        let closing = std::thread::spawn(|| runtime.shutdown_timeout(Duration::from_secs(5)));
+        closing.join().unwrap();
         self.address
     }
 }
