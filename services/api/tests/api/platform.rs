@@ -44,6 +44,37 @@ async fn the_fixed_routes_answer() {
 }
 
 #[tokio::test]
+async fn routes_are_found_in_any_case_and_with_a_final_slash() {
+    let api = Api::start().await;
+    for path in [
+        "/API/Health/",
+        "/api/Auth/Public-Config",
+        "/api/auth/public-config/",
+    ] {
+        assert_eq!(send(api.request("GET", path)).await.status, 200, "{path}");
+    }
+    for path in [
+        "/api/Database/Tables/",
+        "/api/secrets/",
+        "/API/Logs/AUDITS/?limit=1",
+    ] {
+        assert_eq!(send(api.admin("GET", path)).await.status, 200, "{path}");
+    }
+    // What the client named stays as it is: tables of these names are two.
+    let table = json!({ "tableName": "Notes", "columns": [{
+        "columnName": "text", "type": "string", "isNullable": true, "isUnique": false,
+    }] });
+    let created = send(api.admin("POST", "/api/database/tables/").json(&table)).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let found = send(api.admin("GET", "/api/Database/TABLES/Notes/Schema/")).await;
+    assert_eq!(found.status, 200, "{found:?}");
+    let other = send(api.admin("GET", "/api/Database/TABLES/notes/Schema/")).await;
+    assert_eq!(other.status, 404, "{other:?}");
+    let unknown = send(api.admin("GET", "/api/Secrets//")).await;
+    assert_eq!(unknown.status, 404);
+}
+
+#[tokio::test]
 async fn our_tokens_verify_with_the_published_key() {
     let api = Api::start().await;
     let user = api.sign_up("ann@example.com").await;
