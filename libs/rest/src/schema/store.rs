@@ -22,7 +22,7 @@ const REST_FACTOR: u32 = 4;
 const LOAD_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest wait of a request for its turn to reload on suspicion.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The current schema. Readers never wait for a reload.
 #[derive(Default)]

@@ -134,7 +134,10 @@ impl Connection {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inbound.reserve(READ);
+        // The rest of a message has its room already: more would copy a large one.
+        if self.inbound.is_empty() || self.inbound.len() == self.inbound.capacity() {
+            self.inbound.reserve(READ);
+        }
         let stream = Pin::new(&mut self.stream);
         match ready!(poll_read_buf(stream, context, &mut self.inbound))? {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
