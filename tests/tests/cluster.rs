@@ -70,7 +70,7 @@ async fn several_of_each_are_announced_and_work_together() {
     let steps = steps.await.unwrap();
     assert_eq!(steps.last().unwrap()["step"], "5 dashboard", "{steps:?}");
     let steps = cluster.script("e2e/two-edges.mjs").run().await.unwrap();
-    assert_eq!(steps.last().unwrap()["step"], "heard", "{steps:?}");
+    assert_eq!(steps.last().unwrap()["step"], "counted", "{steps:?}");
 
     drop(cluster);
     for pid in pids {

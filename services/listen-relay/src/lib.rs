@@ -5,6 +5,7 @@
 
 mod audience;
 mod relay;
+mod retention;
 
 use ingot_bus::{Bus, BusSettings};
 use ingot_http::ListenSettings;
@@ -17,6 +18,14 @@ use tokio_util::task::TaskTracker;
 /// Port when `INGOT_LISTEN` is not set; health and metrics only.
 const DEFAULT_PORT: u16 = 7135;
 
+ingot_config::settings! {
+    /// How the relay looks after the messages of its projects.
+    pub struct RetentionSettings {
+        /// Seconds between two times that messages past the project's retention are deleted.
+        interval: ingot_config::Seconds = "INGOT_REALTIME_RETENTION_INTERVAL", default "3600";
+    }
+}
+
 ingot_config::configuration! {
     /// Everything that the service is told from outside.
     pub struct Config {
@@ -26,6 +35,8 @@ ingot_config::configuration! {
         pools: PoolSettings;
         /// Its connection to NATS.
         bus: BusSettings;
+        /// When it deletes old messages.
+        retention: RetentionSettings;
         /// The projects that it serves.
         registry: ProjectRegistry;
     }
@@ -46,7 +57,13 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     for project in pools.registry().iter() {
         let status = relay::Status::new(project.id.clone());
         statuses.push(Arc::clone(&status));
-        let relay = relay::Relay::new(Arc::clone(project), pools.clone(), bus.clone(), status);
+        let relay = relay::Relay::new(
+            Arc::clone(project),
+            pools.clone(),
+            bus.clone(),
+            config.retention.interval.0,
+            status,
+        );
         tasks.spawn(relay.run(shutdown.clone()));
     }
     tasks.close();

@@ -231,3 +231,47 @@ async fn counts_of_all_nodes_are_summed() -> anyhow::Result<()> {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
+
+#[tokio::test]
+async fn messages_past_their_retention_are_deleted_batch_by_batch() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut sql = scene.project.superuser().await?;
+    // More than one batch, of every age.
+    sql.execute(
+        "insert into realtime.messages (event_name, channel_name, created_at)
+        select 'old', 'orders', now() - make_interval(hours => 49 + n % 99)
+        from generate_series(1, 1200) as n;
+        insert into realtime.messages (event_name, channel_name, created_at)
+        select 'young', 'orders', now() - make_interval(hours => n) from generate_series(1, 47) as n;
+        -- As projects do that say who may publish.
+        alter table realtime.messages enable row level security",
+    )
+    .await?;
+    let settings = [("INGOT_REALTIME_RETENTION_INTERVAL", "1")];
+    let relay = TestService::start(&scene.project, &settings, serve).await?;
+    // Without a retention nothing is ever too old. Several times for deleting pass meanwhile.
+    tokio::time::sleep(3 * QUIET).await;
+    assert_eq!(counts(&mut sql).await?, (1200, 47));
+
+    sql.execute("update realtime.config set retention_days = 2")
+        .await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let (old, young) = counts(&mut sql).await?;
+        assert_eq!(young, 47);
+        if old == 0 {
+            return relay.stop().await;
+        }
+        ensure!(tokio::time::Instant::now() < deadline, "{old} are left");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn counts(sql: &mut PgConnection) -> anyhow::Result<(i64, i64)> {
+    let counts = sqlx::query_as(
+        "select count(*) filter (where event_name = 'old'),
+            count(*) filter (where event_name = 'young')
+        from realtime.messages",
+    );
+    Ok(counts.fetch_one(sql).await?)
+}

@@ -33,6 +33,14 @@ for (const { socket } of sockets) {
 await rawSql(second, `select realtime.publish('${channel}', 'hello', '{"n": 1}')`);
 for (const message of await Promise.all(heard)) assert.equal(message.n, 1);
 say('heard', 'all sessions got the message');
+
+await until('the audience of all nodes is written to the row', async () => {
+  const query = `select ws_audience_count as n from realtime.messages where channel_name = '${channel}'`;
+  const [{ n }] = (await rawSql(first, query)).rows;
+  assert.ok(n <= SOCKETS, `${n} of ${SOCKETS} sockets`);
+  return n === SOCKETS;
+});
+say('counted', `${SOCKETS} sockets`);
 sockets.forEach(({ socket }) => socket.disconnect());
 await polled.close();
 process.exit(0);
@@ -76,5 +84,15 @@ async function rawSql(edge, query) {
     headers: { authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' },
     body: JSON.stringify({ query }),
   });
-  assert.ok(answer.ok, `${answer.status} ${await answer.text()}`);
+  const text = await answer.text();
+  assert.ok(answer.ok, `${answer.status} ${text}`);
+  return JSON.parse(text);
+}
+
+async function until(what, done, milliseconds = 15_000) {
+  const deadline = Date.now() + milliseconds;
+  while (!(await done())) {
+    assert.ok(Date.now() < deadline, `waited ${milliseconds} ms until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }

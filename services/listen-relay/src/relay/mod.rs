@@ -41,15 +41,24 @@ pub(crate) struct Relay {
     project: Arc<Project>,
     pools: Pools,
     bus: Bus,
+    /// Time between two deletions of old messages.
+    retention_interval: Duration,
     status: Arc<Status>,
 }
 
 impl Relay {
-    pub(crate) fn new(project: Arc<Project>, pools: Pools, bus: Bus, status: Arc<Status>) -> Self {
+    pub(crate) fn new(
+        project: Arc<Project>,
+        pools: Pools,
+        bus: Bus,
+        retention_interval: Duration,
+        status: Arc<Status>,
+    ) -> Self {
         Self {
             project,
             pools,
             bus,
+            retention_interval,
             status,
         }
     }
@@ -107,6 +116,12 @@ impl Relay {
             self.bus.clone(),
             term.clone(),
         ));
+        let retaining = tokio::spawn(crate::retention::enforce(
+            self.project.id.clone(),
+            self.pools.clone(),
+            self.retention_interval,
+            term.clone(),
+        ));
         let mut delivery = delivery::Delivery::new(
             leadership,
             self.bus.clone(),
@@ -117,6 +132,9 @@ impl Relay {
         term.cancel();
         if let Err(error) = counting.await {
             tracing::error!(%error, "the audience counter died");
+        }
+        if let Err(error) = retaining.await {
+            tracing::error!(%error, "the deletion of old messages died");
         }
         ended
     }
