@@ -109,15 +109,18 @@ impl TestCluster {
         true
     }
 
-    /// The metrics of the first edge.
+    /// The metrics of all processes of a service, one after the other.
     ///
     /// # Errors
     /// No answer.
-    pub async fn edge_metrics(&self) -> anyhow::Result<String> {
-        let addresses = self.variable("EDGE_HEALTH_ADDRESSES").split(',');
-        let first = addresses.into_iter().next().unwrap_or_default();
-        let metrics = self.client.get(format!("http://{first}/metrics"));
-        Ok(metrics.send().await?.text().await?)
+    pub async fn metrics(&self, service: &str) -> anyhow::Result<String> {
+        let addresses = self.variable(&format!("{service}_HEALTH_ADDRESSES"));
+        let mut all = String::new();
+        for address in addresses.split(',') {
+            let metrics = self.client.get(format!("http://{address}/metrics"));
+            all += &metrics.send().await?.error_for_status()?.text().await?;
+        }
+        Ok(all)
     }
 
     /// A script of `clients/` that is told this cluster's `stack.env` as variables.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::Context;
 use ingot_config::Environment;
 use ingot_standalone::{Counts, InProcess, Plan, Service, Settings, wait_until_ready};
-use ingot_telemetry::TelemetrySettings;
+use ingot_telemetry::{LogFormat, TelemetrySettings};
 use ingot_testkit::{Node, TestProject};
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
@@ -109,7 +109,7 @@ fn show_warnings() {
     let level = given.get("LOG_LEVEL").unwrap_or("warn").to_owned();
     let settings = TelemetrySettings {
         log_level: level,
-        log_format: "text".to_owned(),
+        log_format: LogFormat::Text,
         otlp_endpoint: None,
     };
     // Fails when an earlier test of this process did the same.

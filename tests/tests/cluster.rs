@@ -25,6 +25,50 @@ const COUNTS: [(&str, usize); 6] = [
     ("LISTEN_RELAY", 2),
 ];
 
+/// What monitoring relies on, as it is there after a few requests and messages.
+const METRICS: [(&str, &str); 16] = [
+    (
+        "EDGE",
+        "edge_requests_total{service=\"api\",status=\"2xx\"}",
+    ),
+    (
+        "EDGE",
+        "edge_requests_total{service=\"records\",status=\"2xx\"}",
+    ),
+    (
+        "EDGE",
+        "edge_request_duration_seconds_bucket{service=\"api\",le=\"",
+    ),
+    ("EDGE", "edge_upstreams_ready{service=\"realtime\"} 3"),
+    ("EDGE", "edge_upstreams_known{service=\"api\"} 2"),
+    (
+        "API",
+        "http_server_requests_total{method=\"POST\",route=\"/api/auth/sessions\",status=\"200\"}",
+    ),
+    ("API", "http_server_request_duration_seconds_bucket{method="),
+    (
+        "RECORDS_PROXY",
+        "http_server_requests_total{method=\"GET\",route=\"/api/database/records/{",
+    ),
+    ("RECORDS_PROXY", "http_server_request_duration_seconds_sum{"),
+    ("REALTIME_FANOUT", "\nrealtime_sockets "),
+    ("REALTIME_FANOUT", "\nrealtime_messages_total "),
+    ("REALTIME_FANOUT", "\nrealtime_deliveries_total "),
+    (
+        "LISTEN_RELAY",
+        "realtime_relay_active{project=\"default\"} 1",
+    ),
+    (
+        "LISTEN_RELAY",
+        "realtime_relay_active{project=\"default\"} 0",
+    ),
+    (
+        "LISTEN_RELAY",
+        "realtime_relay_messages_total{project=\"default\"}",
+    ),
+    ("LISTEN_RELAY", "realtime_relay_delay_seconds_bucket{"),
+];
+
 fn list(cluster: &TestCluster, variable: &str) -> Vec<String> {
     let list = cluster.variable(variable).split(',');
     list.map(str::to_owned).collect()
@@ -71,6 +115,11 @@ async fn several_of_each_are_announced_and_work_together() {
     assert_eq!(steps.last().unwrap()["step"], "5 dashboard", "{steps:?}");
     let steps = cluster.script("e2e/two-edges.mjs").run().await.unwrap();
     assert_eq!(steps.last().unwrap()["step"], "counted", "{steps:?}");
+
+    for (service, series) in METRICS {
+        let metrics = cluster.metrics(service).await.unwrap();
+        assert!(metrics.contains(series), "{service}: {series}: {metrics}");
+    }
 
     drop(cluster);
     for pid in pids {

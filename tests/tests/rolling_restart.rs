@@ -147,7 +147,7 @@ async fn restart(cluster: &TestCluster, turn: usize) {
     .unwrap();
     // The edge looks at its upstreams four times a second while one of them is away.
     eventually(async || {
-        let metrics = cluster.edge_metrics().await?;
+        let metrics = cluster.metrics("EDGE").await?;
         for service in ["api", "records"] {
             let ready = format!("edge_upstreams_ready{{service=\"{service}\"}} 2");
             ensure!(metrics.contains(&ready), "{metrics}");

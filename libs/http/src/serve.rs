@@ -158,3 +158,38 @@ async fn json_with_charset(mut response: axum::response::Response) -> axum::resp
     }
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    async fn broken() -> &'static str {
+        panic!("secret detail")
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_answers_500_and_harms_no_other_request() {
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .route("/sound", get(|| async { "fine" }));
+        let app = finish(router, &Health::new(Vec::new()));
+        let ask = async |path: &str| {
+            let request = Request::get(path).body(Body::empty()).unwrap();
+            let response = app.clone().oneshot(request).await.unwrap();
+            let status = response.status().as_u16();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            (status, String::from_utf8(body.to_vec()).unwrap())
+        };
+        let (status, body) = ask("/broken").await;
+        let envelope: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &envelope["statusCode"]), (500, &500.into()));
+        assert_eq!(envelope["error"], "INTERNAL_ERROR");
+        assert!(!body.contains("secret"), "{body}");
+        assert_eq!(ask("/sound").await, (200, "fine".to_owned()));
+        assert_eq!(ask("/livez").await.0, 200);
+    }
+}

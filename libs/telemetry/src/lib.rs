@@ -9,7 +9,7 @@ mod record;
 mod run;
 
 pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
-pub use logs::{Telemetry, TelemetryError, TelemetrySettings, exports_traces, init};
+pub use logs::{LogFormat, Telemetry, TelemetryError, TelemetrySettings, exports_traces, init};
 pub use measure::metrics_text;
 pub use record::log_record;
 pub use run::{run, shutdown_on_signal};

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use ingot_config::SettingValue;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
@@ -21,9 +22,33 @@ ingot_config::settings! {
         /// `info,ingot_edge=debug`.
         log_level: String = "LOG_LEVEL", default "info";
         /// Form of log lines: json or text.
-        log_format: String = "INGOT_LOG_FORMAT", default "json";
+        log_format: LogFormat = "INGOT_LOG_FORMAT", default "json";
         /// OTLP/HTTP collector, for example http://collector:4318; unset exports nothing.
         otlp_endpoint: Option<url::Url> = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    }
+}
+
+/// Form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object per line, for collectors.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl SettingValue for LogFormat {
+    const KIND: &'static str = "json or text";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "text" => Ok(Self::Text),
+            _ => Err(format!(
+                "`{text}` is no form of log lines: use {}",
+                Self::KIND
+            )),
+        }
     }
 }
 
@@ -64,7 +89,7 @@ pub enum TelemetryError {
 pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
     crate::measure::install();
     let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log_level))?;
-    let is_text = settings.log_format == "text";
+    let is_text = settings.log_format == LogFormat::Text;
     let layer = if is_text {
         tracing_subscriber::fmt::layer()
             .with_target(false)
@@ -126,5 +151,25 @@ impl Telemetry {
             tracing::warn!(%error, "the last spans could not be exported");
         }
         drop(self.buffering);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ingot_config::{Environment, Settings};
+
+    #[test]
+    fn an_unknown_form_is_named_and_not_replaced() {
+        let load = |form| {
+            let environment = Environment::from_pairs([("INGOT_LOG_FORMAT", form)]);
+            TelemetrySettings::load(&environment)
+        };
+        assert_eq!(load("text").unwrap().log_format, LogFormat::Text);
+        assert_eq!(load("").unwrap().log_format, LogFormat::Json);
+        let problems = load("nonsense").unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!(problem.variable, "INGOT_LOG_FORMAT");
+        assert!(problems.to_string().contains("json or text"), "{problems}");
     }
 }

@@ -63,13 +63,16 @@ pub(crate) async fn send(request: RequestBuilder) -> Answer {
 
 impl Api {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these variables.
+    pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let project = TestProject::create().await.unwrap();
-        let settings = SeedSettings::load(&Environment::default()).unwrap();
+        let keys = SeedSettings::load(&Environment::default()).unwrap();
         let mut owner = project.superuser().await.unwrap();
-        let seeded = seed(&mut owner, project.project(), &settings)
-            .await
-            .unwrap();
-        let service = TestService::start(&project, &[], ingot_api::serve)
+        let seeded = seed(&mut owner, project.project(), &keys).await.unwrap();
+        let service = TestService::start(&project, settings, ingot_api::serve)
             .await
             .unwrap();
         Self {

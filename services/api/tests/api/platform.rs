@@ -196,3 +196,26 @@ async fn bad_requests_get_the_envelope_everywhere() {
     let twice = send(api.admin("GET", "/api/auth/users?limit=1&limit=2")).await;
     assert_eq!(twice.refusal(), (400, "INVALID_INPUT"));
 }
+
+#[tokio::test]
+async fn bodies_over_the_limit_are_refused_here_too() {
+    // Whatever an edge before it lets through.
+    let limits = [
+        ("MAX_JSON_BODY_SIZE", "1kb"),
+        ("MAX_URLENCODED_BODY_SIZE", "1kb"),
+    ];
+    let api = Api::start_with(&limits).await;
+    let long = "x".repeat(2000);
+    for (kind, body) in [
+        ("application/json", json!({ "email": long }).to_string()),
+        ("application/x-www-form-urlencoded", format!("email={long}")),
+    ] {
+        let request = api.anon("POST", "/api/auth/sessions");
+        let request = request.header("content-type", kind).body(body);
+        let answer = send(request).await;
+        assert_eq!(answer.refusal(), (413, "INVALID_INPUT"), "{kind}");
+    }
+    let short = json!({ "email": "ann@example.com", "password": "x" });
+    let answer = send(api.anon("POST", "/api/auth/sessions").json(&short)).await;
+    assert_eq!(answer.status, 401, "{answer:?}");
+}

@@ -143,3 +143,34 @@ async fn only_administrators_migrate() {
     }
     service.stop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_request_that_is_no_migration_is_refused_in_the_envelope() {
+    let project = TestProject::create().await.unwrap();
+    let settings = [("ACCESS_API_KEY", KEY), ("MAX_JSON_BODY_SIZE", "1kb")];
+    let service = TestService::start(&project, &settings, serve)
+        .await
+        .unwrap();
+    let long = json!({ "version": "1", "name": "long", "sql": " ".repeat(2000) }).to_string();
+    for (body, status) in [
+        ("{", 400),
+        ("[]", 400),
+        (r#"{"version":"1"}"#, 400),
+        (r#"{"version":1,"name":"x","sql":"select 1"}"#, 400),
+        ("{}x", 400),
+        (long.as_str(), 413),
+    ] {
+        let request = service
+            .request(Method::POST, PATH)
+            .header("x-api-key", KEY)
+            .header("content-type", "application/json")
+            .body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), status, "{body}");
+        let envelope: Value = answer.json().await.unwrap();
+        assert_eq!(envelope["statusCode"], status, "{envelope}");
+        assert_eq!(envelope["error"], "INVALID_INPUT", "{envelope}");
+    }
+    assert!(applied_versions(&service).await.is_empty());
+    service.stop().await.unwrap();
+}
