@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, PgPool};
 
-use super::routes::{Action, ColumnPair, ForeignKey};
+use super::description::{Action, ColumnPair, ForeignKey};
 use crate::database::{TableName, quote};
 
 /// A column to be made; every part is SQL already but the name.
