@@ -12,6 +12,7 @@ mod changes;
 mod guard;
 mod inspect;
 mod plpgsql;
+mod risks;
 mod rules;
 mod script;
 mod tree;
@@ -20,5 +21,6 @@ mod tree;
 use prost as _;
 
 pub use guard::{Guard, MAX_SQL_BYTES, Refusal};
+pub use risks::Risk;
 pub use rules::{Profile, RULES, Rule};
 pub use script::{Change, ChangeKind, Script, Statement};

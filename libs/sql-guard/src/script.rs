@@ -4,6 +4,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::ParseResult;
 
 use crate::changes;
+use crate::risks::{self, Risk};
 
 /// A parsed and admitted text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Statement {
     pub filled_table: Option<String>,
     /// What dashboards should refresh (contract, database §10.3).
     pub change: Option<Change>,
+    /// What it may destroy or break.
+    pub risks: Vec<Risk>,
 }
 
 /// Something that a statement changes (contract, database §10.3).
@@ -121,6 +124,7 @@ impl Script {
                     reads_copy_data: changes::reads_copy_data(node),
                     filled_table: changes::filled_table(node),
                     change: changes::of(node),
+                    risks: risks::of(node),
                 })
             })
             .collect();

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::bootstrap::Gate;
+use crate::custom_migrations::RehearsalLimit;
 
 /// SQL texts that are parsed at once.
 const PARALLEL_PARSING: usize = 2;
@@ -28,6 +29,8 @@ pub(crate) struct App {
     pub(crate) identity: Authenticator,
     /// What developers' SQL may not do.
     pub(crate) guard: Guard,
+    /// How often one client may rehearse migrations.
+    pub(crate) rehearsals: RehearsalLimit,
     /// Which databases are up to date.
     pub(crate) gate: Gate,
 }
@@ -44,6 +47,7 @@ impl App {
         Ok(Self {
             gate: Gate::new(&config.bootstrap, registry),
             guard: Guard::new(PARALLEL_PARSING),
+            rehearsals: RehearsalLimit::new(),
             identity,
             bus,
             pools,

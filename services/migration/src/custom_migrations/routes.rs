@@ -1,14 +1,16 @@
 //! `/api/database/migrations`.
 
 use axum::Json;
-use axum::extract::State;
-use axum::routing::get;
+use axum::extract::{FromRequest, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
 use http::StatusCode;
-use ingot_http::{ApiError, Forwarded, Routes, Timestamp, Valid, Validate};
+use ingot_http::{ApiError, Body as JsonBody, Forwarded, Routes, Timestamp, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use ingot_project::LoginRole;
 use serde::{Deserialize, Serialize};
 
+use super::dry_run;
 use super::service::{self, NewMigration};
 use super::store::{self, AppliedMigration};
 use crate::app::App;
@@ -18,7 +20,9 @@ const MAX_VERSION_DIGITS: usize = 64;
 
 /// The routes under `/api/database/migrations`.
 pub(crate) fn router() -> Routes<App> {
-    Routes::new().route("/", get(list).post(create))
+    Routes::new()
+        .route("/", get(list).post(create))
+        .route("/dry-run", post(dry_run))
 }
 
 #[derive(Serialize)]
@@ -101,4 +105,31 @@ async fn create(
     let applied = service::apply(&app, &forwarded, caller.actor(), migration).await?;
     let shown = Shown::new(applied, Some("Migration executed successfully"));
     Ok((StatusCode::CREATED, Json(shown)))
+}
+
+#[derive(Deserialize)]
+struct Rehearsal {
+    sql: String,
+}
+
+/// Counts before it looks at the body: a wrong one takes work, too.
+async fn dry_run(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    request: Request,
+) -> Response {
+    let project = &forwarded.project.id;
+    let quota = app.rehearsals.count(project, forwarded.client);
+    if let Some(refusal) = quota.refusal() {
+        return quota.tell(refusal.into_response());
+    }
+    let answer = match JsonBody::<Rehearsal>::from_request(request, &()).await {
+        Ok(JsonBody(body)) => dry_run::run(&app, &forwarded, &body.sql)
+            .await
+            .map(Json)
+            .into_response(),
+        Err(refusal) => refusal,
+    };
+    quota.tell(answer)
 }

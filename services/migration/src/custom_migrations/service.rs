@@ -79,7 +79,7 @@ async fn tell(app: &App, project: &ProjectId, script: &Script) {
     }
 }
 
-fn refused(refusal: &Refusal) -> ApiError {
+pub(super) fn refused(refusal: &Refusal) -> ApiError {
     match refusal {
         Refusal::Unavailable => ApiError::unavailable(refusal),
         Refusal::TooLong => ApiError::new(
@@ -111,7 +111,7 @@ fn failed(error: ApplyError, migration: &NewMigration) -> ApiError {
 
 /// The administrator wrote the SQL, so PostgreSQL's own words are the answer, unless the server
 /// itself is the trouble (contract, database §1.3).
-fn sql_error(error: sqlx::Error) -> ApiError {
+pub(super) fn sql_error(error: sqlx::Error) -> ApiError {
     let Some(database) = error.as_database_error() else {
         return error.into();
     };

@@ -110,6 +110,27 @@ async fn apply_on(
     })
 }
 
+/// Runs the whole text and undoes it.
+pub(super) async fn rehearse(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
+    let mut connection = pool.acquire().await?.detach();
+    let rehearsed = rehearse_on(&mut connection, sql).await;
+    connection.close().await.ok();
+    rehearsed
+}
+
+async fn rehearse_on(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {
+    let mut transaction = connection.begin().await?;
+    raw_sql(BEGIN).execute(&mut *transaction).await?;
+    raw_sql(AssertSqlSafe(sql))
+        .execute(&mut *transaction)
+        .await?;
+    // What is checked at the end only is part of the answer, too.
+    raw_sql("set constraints all immediate")
+        .execute(&mut *transaction)
+        .await?;
+    transaction.rollback().await
+}
+
 /// Writes the audit entry (contract, database §1.6).
 pub(super) async fn note(
     pool: &PgPool,

@@ -174,3 +174,136 @@ async fn a_request_that_is_no_migration_is_refused_in_the_envelope() {
     assert!(applied_versions(&service).await.is_empty());
     service.stop().await.unwrap();
 }
+
+async fn rehearse(service: &TestService, sql: &str) -> Value {
+    let answer = service
+        .request(Method::POST, &format!("{PATH}/dry-run"))
+        .header("x-api-key", KEY)
+        .json(&json!({ "sql": sql }))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 200, "{sql}");
+    answer.json().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_the_risks_and_leaves_nothing() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    let scene = "create table t (id int primary key, a text); insert into t values (1, 'x')";
+    assert_eq!(post(&service, "1", scene).await.0, 201);
+    for (sql, valid, level, codes) in [
+        (
+            "create table n (id int); insert into n values (1)",
+            true,
+            "SAFE",
+            &[][..],
+        ),
+        ("drop table t", true, "DANGER", &["DESTRUCTIVE_DATA_LOSS"]),
+        ("truncate t", true, "DANGER", &["DESTRUCTIVE_DATA_LOSS"]),
+        (
+            "create schema s; drop schema s",
+            true,
+            "DANGER",
+            &["DESTRUCTIVE_DATA_LOSS"],
+        ),
+        (
+            "alter table t drop column a, alter column id type bigint, add column b int",
+            true,
+            "WARNING",
+            &["SCHEMA_BREAKING_CHANGE", "SCHEMA_BREAKING_CHANGE"],
+        ),
+        (
+            "alter table t drop constraint t_pkey",
+            true,
+            "WARNING",
+            &["SCHEMA_BREAKING_CHANGE"],
+        ),
+        ("set role postgres", false, "DANGER", &["GUARD_VIOLATION"]),
+        ("this is not sql", false, "DANGER", &["GUARD_VIOLATION"]),
+        (" ", false, "DANGER", &["EMPTY_SQL"]),
+        ("-- nothing", false, "DANGER", &["EMPTY_SQL"]),
+        (
+            "select 1/0",
+            false,
+            "DANGER",
+            &["SYNTAX_OR_EXECUTION_ERROR"],
+        ),
+        (
+            "delete from system.secrets",
+            false,
+            "DANGER",
+            &["SYNTAX_OR_EXECUTION_ERROR"],
+        ),
+        (
+            "drop table t; drop table missing",
+            false,
+            "DANGER",
+            &[
+                "DESTRUCTIVE_DATA_LOSS",
+                "DESTRUCTIVE_DATA_LOSS",
+                "SYNTAX_OR_EXECUTION_ERROR",
+            ],
+        ),
+    ] {
+        let answer = rehearse(&service, sql).await;
+        let factors = answer["riskFactors"].as_array().unwrap();
+        let found: Vec<_> = factors
+            .iter()
+            .map(|f| f["code"].as_str().unwrap())
+            .collect();
+        assert_eq!(found, codes, "{sql}: {answer}");
+        assert_eq!(answer["valid"], json!(valid), "{sql}: {answer}");
+        assert_eq!(answer["riskLevel"], level, "{sql}: {answer}");
+        let failed = found.contains(&"SYNTAX_OR_EXECUTION_ERROR");
+        assert_eq!(answer["error"].is_string(), failed, "{sql}: {answer}");
+    }
+    let answer = rehearse(&service, "select 1; truncate t").await;
+    assert_eq!(answer["statementCount"], 2);
+    assert_eq!(answer["statements"], json!(["select 1", "truncate t"]));
+    assert_eq!(answer["riskFactors"][0]["statement"], "truncate t");
+    assert_eq!(applied_versions(&service).await, ["1"]);
+    let mut owner = project.superuser().await.unwrap();
+    let left: (i64, bool) = sqlx::query_as(
+        "select (select count(*) from public.t where a = 'x'), to_regclass('public.n') is null",
+    )
+    .fetch_one(&mut owner)
+    .await
+    .unwrap();
+    assert_eq!(left, (1, true));
+    service.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn dry_runs_are_limited() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    let send = async |key: &str, body: Value| {
+        let request = service.request(Method::POST, &format!("{PATH}/dry-run"));
+        let answer = request
+            .header("x-api-key", key)
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
+        let left = answer.headers().get("ratelimit-remaining");
+        let left = left.map(|value| value.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), left)
+    };
+    // Who is not let in does not count.
+    assert_eq!(
+        send("ik_wrong", json!({ "sql": "select 1" })).await,
+        (401, None)
+    );
+    assert_eq!(send(KEY, json!({})).await.0, 400);
+    for used in 2..=30 {
+        let (status, left) = send(KEY, json!({ "sql": " " })).await;
+        assert_eq!((status, left), (200, Some((30 - used).to_string())));
+    }
+    assert_eq!(
+        send(KEY, json!({ "sql": " " })).await,
+        (429, Some("0".to_owned()))
+    );
+    service.stop().await.unwrap();
+}
