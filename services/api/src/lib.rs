@@ -3,6 +3,7 @@
 //! Each domain is a folder with the same three rooms: `routes.rs` (HTTP), `service.rs` (rules),
 //! `store.rs` (SQL). [`router`] shows every route on one page.
 
+mod admin_records;
 mod advance;
 mod app;
 mod audit;

@@ -6,7 +6,8 @@ use ingot_http::{EdgeKey, Routes, with_bodies};
 
 use crate::app::App;
 use crate::{
-    Config, advance, audit, auth, dashboard, introspection, platform, realtime, secrets, tables,
+    Config, admin_records, advance, audit, auth, dashboard, introspection, platform, realtime,
+    secrets, tables,
 };
 
 /// The routes behind the edge guard. Unknown paths get the contract's 404 from `ingot_http`.
@@ -21,6 +22,7 @@ pub(crate) fn router(config: &Config, app: App) -> Routes {
         .nest("/api/logs/audits", audit::router())
         .nest("/api/database/tables", tables::router())
         .nest("/api/database/advance", advance::router())
+        .nest("/api/database/admin", admin_records::router())
         .nest("/api/database", introspection::router())
         .nest("/api/dashboard", dashboard::router())
         .nest("/api/realtime", realtime::router());

@@ -6,11 +6,13 @@ mod error;
 mod guard;
 mod literals;
 mod name;
+mod rows;
 mod values;
 
 pub(crate) use context::{AdminSession, DEADLINE, begin_as_admin};
 pub(crate) use error::{sql_error, sql_timeout};
 pub(crate) use guard::refused;
-pub(crate) use literals::array_literal;
+pub(crate) use literals::{JsonKind, array_literal, json_text};
 pub(crate) use name::{Schema, TableName, check_identifier, quote, quote_literal};
+pub(crate) use rows::{Rows, RowsError, collect, field, rows_error};
 pub(crate) use values::{write_string, write_value};

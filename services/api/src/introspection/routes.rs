@@ -4,14 +4,15 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use ingot_http::{ApiError, Forwarded, Routes};
+use ingot_http::{ApiError, Forwarded, Query, Routes};
 use ingot_identity::VerifyAdmin;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
-use super::store::{self, Function, Index, Policy, SchemaEntry, Trigger};
+use super::store::{self, Function, Index, Part, Policy, SchemaEntry, Trigger};
 use crate::app::App;
 use crate::database::{Schema, sql_error};
+use crate::query::whole_number;
 
 /// The routes under `/api/database`.
 pub(crate) fn router() -> Routes<App> {
@@ -47,12 +48,35 @@ macro_rules! listing {
             VerifyAdmin(_): VerifyAdmin,
             forwarded: Forwarded,
             schema: Schema,
+            Query(parameters): Query<Parameters>,
         ) -> Result<Json<Listing<$item>>, ApiError> {
+            let part = parameters.read();
             let pool: PgPool = app.sql_pool(&forwarded)?;
-            let items = store::$handler(&pool, &schema.0).await.map_err(sql_error)?;
+            let items = store::$handler(&pool, &schema.0, &part)
+                .await
+                .map_err(sql_error)?;
             Ok(Json(Listing::from([(stringify!($handler), items)])))
         }
     };
+}
+
+/// Which part of a listing is wanted; what makes no sense counts as not given.
+#[derive(Deserialize)]
+struct Parameters {
+    search: Option<String>,
+    limit: Option<String>,
+    offset: Option<String>,
+}
+
+impl Parameters {
+    fn read(self) -> Part {
+        let search = self.search.map(|words| words.trim().to_owned());
+        Part {
+            search: search.filter(|words| !words.is_empty()),
+            limit: whole_number(self.limit.as_deref()),
+            offset: whole_number(self.offset.as_deref()).unwrap_or(0),
+        }
+    }
 }
 
 type Listing<T> = std::collections::BTreeMap<&'static str, Vec<T>>;

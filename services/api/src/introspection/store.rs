@@ -4,6 +4,17 @@
 use serde::Serialize;
 use sqlx::{FromRow, PgPool};
 
+/// Which part of a listing is wanted.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    /// Words that the name of the object or of its table contains, in any case.
+    pub(super) search: Option<String>,
+    /// Most objects; all when there is no limit.
+    pub(super) limit: Option<i64>,
+    /// Objects to leave out first.
+    pub(super) offset: i64,
+}
+
 #[derive(Debug, Serialize, FromRow)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SchemaEntry {
@@ -35,7 +46,11 @@ pub(super) struct Function {
 }
 
 /// Functions, procedures and window functions that belong to no extension.
-pub(super) async fn functions(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Function>> {
+pub(super) async fn functions(
+    pool: &PgPool,
+    schema: &str,
+    part: &Part,
+) -> sqlx::Result<Vec<Function>> {
     sqlx::query_as(
         "select p.proname::text as function_name, pg_get_functiondef(p.oid) as function_def,
                 p.prokind::text as kind
@@ -45,9 +60,14 @@ pub(super) async fn functions(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<F
            and not exists (select from pg_catalog.pg_depend d
                where d.classid = 'pg_catalog.pg_proc'::regclass and d.objid = p.oid
                  and d.deptype = 'e')
-         order by p.proname, p.oid",
+           and ($2::text is null or position(lower($2) in lower(p.proname)) > 0)
+         order by p.proname, p.oid
+         limit $3 offset $4",
     )
     .bind(schema)
+    .bind(&part.search)
+    .bind(part.limit)
+    .bind(part.offset)
     .fetch_all(pool)
     .await
 }
@@ -63,7 +83,7 @@ pub(super) struct Index {
     is_primary: bool,
 }
 
-pub(super) async fn indexes(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Index>> {
+pub(super) async fn indexes(pool: &PgPool, schema: &str, part: &Part) -> sqlx::Result<Vec<Index>> {
     sqlx::query_as(
         "select t.relname::text as table_name, i.relname::text as index_name,
                 pg_get_indexdef(i.oid) as index_def, x.indisunique as is_unique,
@@ -73,9 +93,15 @@ pub(super) async fn indexes(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Ind
          join pg_catalog.pg_class t on t.oid = x.indrelid
          join pg_catalog.pg_namespace n on n.oid = t.relnamespace
          where n.nspname = $1 and t.relname not like '\\_%'
-         order by t.relname, i.relname",
+           and ($2::text is null or position(lower($2) in lower(t.relname)) > 0
+             or position(lower($2) in lower(i.relname)) > 0)
+         order by t.relname, i.relname
+         limit $3 offset $4",
     )
     .bind(schema)
+    .bind(&part.search)
+    .bind(part.limit)
+    .bind(part.offset)
     .fetch_all(pool)
     .await
 }
@@ -93,15 +119,25 @@ pub(super) struct Policy {
     with_check: Option<String>,
 }
 
-pub(super) async fn policies(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Policy>> {
+pub(super) async fn policies(
+    pool: &PgPool,
+    schema: &str,
+    part: &Part,
+) -> sqlx::Result<Vec<Policy>> {
     sqlx::query_as(
         "select tablename::text as table_name, policyname::text as policy_name, cmd,
                 roles::text[] as roles, qual, with_check
          from pg_catalog.pg_policies
          where schemaname = $1 and tablename not like '\\_%'
-         order by tablename, policyname",
+           and ($2::text is null or position(lower($2) in lower(tablename)) > 0
+             or position(lower($2) in lower(policyname)) > 0)
+         order by tablename, policyname
+         limit $3 offset $4",
     )
     .bind(schema)
+    .bind(&part.search)
+    .bind(part.limit)
+    .bind(part.offset)
     .fetch_all(pool)
     .await
 }
@@ -121,7 +157,11 @@ pub(super) struct Trigger {
 
 /// One row for each event of a trigger, also on tables that the administrator may only read:
 /// `information_schema.triggers` would hide those.
-pub(super) async fn triggers(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Trigger>> {
+pub(super) async fn triggers(
+    pool: &PgPool,
+    schema: &str,
+    part: &Part,
+) -> sqlx::Result<Vec<Trigger>> {
     sqlx::query_as(
         "select c.relname::text as table_name, t.tgname::text as trigger_name,
                 case when t.tgtype & 2 > 0 then 'BEFORE' when t.tgtype & 64 > 0 then 'INSTEAD OF'
@@ -138,9 +178,15 @@ pub(super) async fn triggers(pool: &PgPool, schema: &str) -> sqlx::Result<Vec<Tr
          join (values (4, 'INSERT'), (8, 'DELETE'), (16, 'UPDATE'), (32, 'TRUNCATE'))
              as e (bit, event) on t.tgtype & e.bit > 0
          where n.nspname = $1 and not t.tgisinternal and c.relname not like '\\_%'
-         order by c.relname, t.tgname, e.event",
+           and ($2::text is null or position(lower($2) in lower(c.relname)) > 0
+             or position(lower($2) in lower(t.tgname)) > 0)
+         order by c.relname, t.tgname, e.event
+         limit $3 offset $4",
     )
     .bind(schema)
+    .bind(&part.search)
+    .bind(part.limit)
+    .bind(part.offset)
     .fetch_all(pool)
     .await
 }

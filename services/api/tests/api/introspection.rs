@@ -1,6 +1,5 @@
-//! What the catalogue routes and the event stream tell.
+//! What the catalogue routes tell.
 
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use crate::harness::{Api, send};
@@ -69,36 +68,45 @@ async fn the_catalogue_is_shown() {
 }
 
 #[tokio::test]
-async fn dashboards_hear_of_changes() {
+async fn listings_have_pages_and_a_search() {
     let api = Api::start().await;
-    let answer = api
-        .admin("GET", "/api/dashboard/events")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.headers()["content-type"], "text/event-stream");
-    assert_eq!(answer.headers()["cache-control"], "no-cache, no-transform");
-    assert_eq!(answer.headers()["x-accel-buffering"], "no");
-    let mut chunks = answer.bytes_stream();
-    let mut next = async || {
-        let chunk = chunks.next().await.unwrap().unwrap();
-        let text = String::from_utf8(chunk.to_vec()).unwrap();
-        let data = text.strip_prefix("data: ").unwrap().trim().to_owned();
-        serde_json::from_str::<Value>(&data).unwrap()
-    };
-    assert_eq!(next().await, json!({ "type": "ready" }));
     sql(
         &api,
-        "CREATE TABLE t (id int); INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)",
+        "CREATE TABLE apples (id int PRIMARY KEY, a text); CREATE INDEX red ON apples (a);
+         CREATE TABLE pears (id int PRIMARY KEY);
+         CREATE FUNCTION eat_apple() RETURNS int LANGUAGE sql AS 'SELECT 1';
+         CREATE FUNCTION wait_100() RETURNS int LANGUAGE sql AS 'SELECT 1'",
     )
     .await;
-    assert_eq!(
-        next().await,
-        json!({ "type": "data-update", "resource": "database", "data": { "changes": [
-            { "type": "tables" }, { "type": "records", "name": "public.t" } ] } })
-    );
-    let stranger = api.anon("GET", "/api/dashboard/events");
-    assert_eq!(send(stranger).await.refusal(), (401, "AUTH_UNAUTHORIZED"));
-    // An open stream does not keep the service from stopping.
-    api.service.stop().await.unwrap();
+    let names = async |path: &str, list: &str, name: &str| -> Vec<String> {
+        let found = get(&api, path).await;
+        let found = found[list].as_array().unwrap();
+        found
+            .iter()
+            .map(|o| o[name].as_str().unwrap().to_owned())
+            .collect()
+    };
+    for (query, expected) in [
+        ("", &["apples_pkey", "red", "pears_pkey"][..]),
+        ("?limit=1", &["apples_pkey"]),
+        ("?limit=2&offset=1", &["red", "pears_pkey"]),
+        ("?search=APPLE", &["apples_pkey", "red"]),
+        ("?search=pkey&offset=1", &["pears_pkey"]),
+        ("?search=%25", &[]),
+        (
+            "?limit=x&offset=-1&search=",
+            &["apples_pkey", "red", "pears_pkey"],
+        ),
+    ] {
+        let found = names(&format!("indexes{query}"), "indexes", "indexName").await;
+        assert_eq!(found, expected, "{query}");
+    }
+    let found = names("functions?search=100", "functions", "functionName").await;
+    assert_eq!(found, ["wait_100"]);
+    for list in ["policies", "triggers"] {
+        assert_eq!(
+            get(&api, &format!("{list}?search=x&limit=5")).await[list],
+            json!([])
+        );
+    }
 }

@@ -9,9 +9,11 @@
 )]
 
 mod admin;
+mod admin_records;
 mod bulk_upsert;
 mod credentials;
 mod escapes;
+mod events;
 mod export;
 mod faults;
 mod harness;

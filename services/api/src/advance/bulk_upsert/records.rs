@@ -10,7 +10,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text::{self, Kind};
+use super::text;
+use crate::database::{JsonKind, json_text};
 
 /// Bytes of lines that are handed on together.
 const BATCH: usize = 256 * 1024;
@@ -89,7 +90,7 @@ pub(super) fn read_csv(file: impl Read, taker: Taker<'_>) -> Result<u64, ReadErr
 /// the number of rows.
 pub(super) fn read_json(
     file: impl Read,
-    kinds: &HashMap<String, Kind>,
+    kinds: &HashMap<String, JsonKind>,
     taker: Taker<'_>,
 ) -> Result<u64, ReadError> {
     let mut sorter = Sorter {
@@ -118,12 +119,12 @@ type Record = BTreeMap<String, Box<RawValue>>;
 
 /// Rows of one set of columns that wait to be handed on.
 struct Group {
-    columns: Vec<(String, Kind)>,
+    columns: Vec<(String, JsonKind)>,
     lines: Vec<u8>,
 }
 
 struct Sorter<'a> {
-    kinds: &'a HashMap<String, Kind>,
+    kinds: &'a HashMap<String, JsonKind>,
     taker: Taker<'a>,
     groups: Vec<Group>,
     by_columns: HashMap<Vec<String>, usize>,
@@ -140,7 +141,7 @@ impl Sorter<'_> {
         };
         let before = group.lines.len();
         for (place, (value, (_, kind))) in record.values().zip(&group.columns).enumerate() {
-            let text = text::of_json(value, *kind);
+            let text = json_text(value, *kind).filter(|text| !text.is_empty());
             text::push_field(&mut group.lines, place == 0, text.as_deref());
         }
         group.lines.push(b'\n');

@@ -13,8 +13,7 @@ use tokio::time::timeout;
 
 use super::records::{self, Found, ReadError};
 use super::store::{Target, Upsert};
-use super::text::Kind;
-use crate::database::{TableName, sql_error};
+use crate::database::{JsonKind, TableName, sql_error};
 
 /// Longest bulk upsert.
 const DEADLINE: Duration = Duration::from_hours(1);
@@ -88,7 +87,7 @@ async fn run(pool: &PgPool, order: Order, file: File) -> Result<Written, ApiErro
 fn read(
     file: File,
     format: FileFormat,
-    kinds: HashMap<String, Kind>,
+    kinds: HashMap<String, JsonKind>,
 ) -> (Receiver<Found>, JoinHandle<Result<u64, ReadError>>) {
     let (sender, found) = mpsc::channel(WAITING_BATCHES);
     let reading = spawn_blocking(move || {

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use sqlx::postgres::PgCopyIn;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, raw_sql};
 
-use super::text::Kind;
-use crate::database::{AdminSession, TableName, quote};
+use crate::database::{AdminSession, JsonKind, TableName, quote};
 
 const BEGIN: &str = "begin;
     set local statement_timeout = '30min';
@@ -20,7 +19,7 @@ pub(super) struct Target {
     pub(super) key: Option<String>,
     /// Whether rows can be copied right into it.
     copyable: bool,
-    pub(super) kinds: HashMap<String, Kind>,
+    pub(super) kinds: HashMap<String, JsonKind>,
 }
 
 impl Target {
@@ -67,7 +66,7 @@ impl Upsert {
             .all(|(_, relation, _)| matches!(relation.as_str(), "r" | "p"));
         let kinds = columns
             .into_iter()
-            .map(|(name, _, type_name)| (name, kind(&type_name)))
+            .map(|(name, _, type_name)| (name, JsonKind::of_type(&type_name)))
             .collect();
         Ok(Target {
             table,
@@ -175,16 +174,6 @@ fn conflict(key: Option<&str>, columns: &[String]) -> String {
         format!("update set {}", updates.join(", "))
     };
     format!(" on conflict ({}) do {action}", quote(key))
-}
-
-fn kind(type_name: &str) -> Kind {
-    match type_name {
-        "array" => Kind::Array,
-        "json" | "jsonb" => Kind::Json,
-        "bytea" => Kind::Bytes,
-        "smallint" | "integer" | "bigint" => Kind::Whole,
-        _ => Kind::Other,
-    }
 }
 
 #[cfg(test)]

@@ -2,16 +2,15 @@
 
 use std::fmt::Write;
 
-use http::StatusCode;
 use ingot_bus::Change;
-use ingot_http::{ApiError, Code};
+use ingot_http::ApiError;
 use ingot_sql_guard::{Guard, Profile, Refusal, Script};
 use serde_json::value::RawValue;
 use sqlx::PgPool;
 
-use super::store::{self, Outcome, RunError, Work};
+use super::store::{self, RunError, Work};
 use crate::database::{
-    array_literal, quote_literal, refused, sql_error, sql_timeout, write_string,
+    Rows, array_literal, quote_literal, refused, rows_error, sql_timeout, write_string,
 };
 
 /// What a caller asked for.
@@ -130,14 +129,8 @@ async fn require_queries(guard: &Guard, query: &str) -> Result<(), ApiError> {
 
 fn failed(error: RunError) -> ApiError {
     match error {
-        RunError::Sql(error) => sql_error(error),
+        RunError::Rows(error) => rows_error(error),
         RunError::Deadline => sql_timeout(),
-        RunError::TooLarge => ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::InvalidInput,
-            "The result is larger than 64 MiB",
-        )
-        .with_hint("Add a LIMIT, or select fewer columns"),
     }
 }
 
@@ -169,10 +162,10 @@ fn changes(script: &Script) -> Vec<Change> {
         .collect()
 }
 
-fn body(outcome: &Outcome, reports: Reports) -> String {
-    let mut body = String::with_capacity(outcome.rows.len() + 256);
+fn body(outcome: &Rows, reports: Reports) -> String {
+    let mut body = String::with_capacity(outcome.json.len() + 256);
     body.push_str("{\"rows\":[");
-    body.push_str(&outcome.rows);
+    body.push_str(&outcome.json);
     body.push(']');
     if reports.single {
         body.push_str(",\"rowCount\":");

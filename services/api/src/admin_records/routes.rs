@@ -1,0 +1,178 @@
+//! `/api/database/admin/tables/:table/records`.
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::routing::get;
+use http::StatusCode;
+use ingot_bus::{Change, DashboardEvent};
+use ingot_http::{ApiError, Body, Forwarded, Paged, Path, Query, Routes, Valid, Validate};
+use ingot_identity::VerifyAdmin;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::columns::Fields;
+use super::query::Parameters;
+use super::service;
+use crate::app::App;
+use crate::database::{Schema, TableName};
+
+/// The routes under `/api/database/admin`.
+pub(crate) fn router() -> Routes<App> {
+    let records = get(list).post(insert).patch(update).delete(remove);
+    Routes::new()
+        .route("/tables/{table}/records", records)
+        .route("/tables/{table}/records/lookup", get(look_up))
+        .map(|router| router.fallback(unknown))
+}
+
+async fn unknown(VerifyAdmin(_): VerifyAdmin) -> ApiError {
+    ApiError::not_found("This route does not exist").with_hint("Check the method and the path")
+}
+
+async fn list(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    schema: Schema,
+    Path(table): Path<String>,
+    Query(parameters): Query<Parameters>,
+) -> Result<Paged<Box<RawValue>>, ApiError> {
+    let table = TableName::new(&schema.0, &table)?;
+    let listing = parameters.read()?;
+    let (items, total) = service::list(&app.sql_pool(&forwarded)?, table, &listing).await?;
+    Ok(Paged {
+        items,
+        offset: listing.offset,
+        total,
+    })
+}
+
+async fn look_up(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    schema: Schema,
+    Path(table): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Json<Option<Box<RawValue>>>, ApiError> {
+    let table = TableName::new(&schema.0, &table)?;
+    let query = query.unwrap_or_default();
+    let given = |name: &str| -> Vec<String> {
+        url::form_urlencoded::parse(query.as_bytes())
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .collect()
+    };
+    let (columns, values) = (given("column"), given("value"));
+    if columns.is_empty() || columns.len() != values.len() {
+        return Err(ApiError::invalid_input(
+            "column: send as many `column` as `value` parameters, at least one of each",
+        ));
+    }
+    let pairs: Vec<_> = columns.into_iter().zip(values).collect();
+    service::look_up(&app.sql_pool(&forwarded)?, table, &pairs)
+        .await
+        .map(Json)
+}
+
+async fn insert(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    schema: Schema,
+    Path(table): Path<String>,
+    Body(records): Body<Vec<Fields>>,
+) -> Result<(StatusCode, Json<service::JsonRows>), ApiError> {
+    let table = TableName::new(&schema.0, &table)?;
+    if records.is_empty() {
+        return Err(ApiError::invalid_input(": must not be empty"));
+    }
+    let pool = app.sql_pool(&forwarded)?;
+    let stored = service::insert(&pool, table.clone(), &records).await?;
+    announce(&app, &forwarded, &table).await;
+    Ok((StatusCode::CREATED, Json(stored)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Update {
+    pk_keys: Fields,
+    data: Fields,
+}
+
+impl Validate for Update {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        if self.pk_keys.is_empty() {
+            complain("pkKeys", "must not be empty");
+        }
+        if self.data.is_empty() {
+            complain("data", "must not be empty");
+        }
+    }
+}
+
+async fn update(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    schema: Schema,
+    Path(table): Path<String>,
+    Valid(body): Valid<Update>,
+) -> Result<Json<Box<RawValue>>, ApiError> {
+    let table = TableName::new(&schema.0, &table)?;
+    let pool = app.sql_pool(&forwarded)?;
+    let changed = service::update(&pool, table.clone(), &body.pk_keys, &body.data).await?;
+    announce(&app, &forwarded, &table).await;
+    Ok(Json(changed))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Removal {
+    pk_keys: Vec<Fields>,
+}
+
+impl Validate for Removal {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        if self.pk_keys.is_empty() {
+            complain("pkKeys", "must not be empty");
+        }
+        for (index, keys) in self.pk_keys.iter().enumerate() {
+            if keys.is_empty() {
+                complain(&format!("pkKeys.{index}"), "must not be empty");
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Removed {
+    deleted_count: u64,
+}
+
+async fn remove(
+    State(app): State<App>,
+    VerifyAdmin(_): VerifyAdmin,
+    forwarded: Forwarded,
+    schema: Schema,
+    Path(table): Path<String>,
+    Valid(body): Valid<Removal>,
+) -> Result<Json<Removed>, ApiError> {
+    let table = TableName::new(&schema.0, &table)?;
+    let pool = app.sql_pool(&forwarded)?;
+    let deleted_count = service::remove(&pool, table.clone(), &body.pk_keys).await?;
+    if deleted_count > 0 {
+        announce(&app, &forwarded, &table).await;
+    }
+    Ok(Json(Removed { deleted_count }))
+}
+
+async fn announce(app: &App, forwarded: &Forwarded, table: &TableName) {
+    let change = Change {
+        kind: "records".to_owned(),
+        name: Some(table.dotted()),
+    };
+    let event = DashboardEvent::database(vec![change]);
+    app.announce(&forwarded.project.id, event).await;
+}
