@@ -34,6 +34,9 @@ pub(crate) enum Admission {
     Preflight,
 }
 
+/// Limit key of requests whose host leads to no project.
+const NO_PROJECT: u64 = 0;
+
 impl Gateway {
     /// Fills the exchange and decides; an error is the answer to the client.
     pub(crate) fn admit(
@@ -49,22 +52,22 @@ impl Gateway {
         if head_size(request) > MAX_HEAD {
             return Err(answer::head_too_large(MAX_HEAD));
         }
-        let project = host(request)
-            .and_then(|host| self.hosts.find(host))
-            .ok_or_else(answer::unknown_host)?;
-        exchange.project = project.header.clone();
-        let found =
-            routes::find(request.uri.path()).ok_or_else(|| answer::unknown_route(session))?;
-        exchange.found = Some(found);
-        if found.route.limited {
-            let quota = self
-                .limit
-                .count(Key::new(project.limit_key, exchange.client));
+        let project = host(request).and_then(|host| self.hosts.find(host));
+        exchange.found = routes::find(request.uri.path());
+        // What leads nowhere counts as well: it is work all the same.
+        let limited = exchange.found.is_none_or(|found| found.route.limited);
+        if limited || project.is_none() {
+            let limit_key = project.map_or(NO_PROJECT, |project| project.limit_key);
+            let quota = self.limit.count(Key::new(limit_key, exchange.client));
             exchange.quota = Some(quota);
             if quota.exceeded {
                 return Err(answer::too_many_requests(quota.reset));
             }
         }
+        exchange.project = project.ok_or_else(answer::unknown_host)?.header.clone();
+        let found = exchange
+            .found
+            .ok_or_else(|| answer::unknown_route(session))?;
         if found.route.body == Body::Bounded {
             exchange.body_limit = self.body_limit(request);
             if content_length(request).is_some_and(|length| length > exchange.body_limit) {

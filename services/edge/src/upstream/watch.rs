@@ -1,5 +1,6 @@
 //! The task that keeps a pool's members and their health up to date.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,29 +89,30 @@ async fn check(member: &Member) {
     };
 }
 
-/// Looks all targets up. A name that cannot be looked up now keeps the pool as it is: its
+/// Looks all targets up. While a name cannot be looked up nobody is taken out of the pool: its
 /// members are more likely there than not.
 async fn look_up(pool: &Pool) {
     let mut addresses: Vec<SocketAddr> = Vec::new();
+    let mut complete = true;
     for target in &pool.targets {
         let answer = tokio::time::timeout(LOOKUP_PATIENCE, tokio::net::lookup_host(target)).await;
         match answer {
-            Ok(Ok(found)) => {
-                for address in found {
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-            }
+            Ok(Ok(found)) => addresses.extend(found),
             Ok(Err(error)) => {
+                complete = false;
                 tracing::warn!(upstream = pool.name, %target, %error, "cannot look up an upstream");
-                return;
             }
             Err(_) => {
+                complete = false;
                 tracing::warn!(upstream = pool.name, %target, "the look-up of an upstream timed out");
-                return;
             }
         }
     }
+    if !complete {
+        let members = pool.members.load();
+        addresses.extend(members.iter().map(|member| member.address));
+    }
+    let mut seen = HashSet::new();
+    addresses.retain(|address| seen.insert(*address));
     pool.set_addresses(&addresses);
 }

@@ -246,6 +246,29 @@ async fn bodies_are_bounded_except_uploads() {
 }
 
 #[tokio::test]
+async fn what_leads_nowhere_counts_too() {
+    let api = Upstream::start("api");
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", api.address.to_string()),
+        ("INGOT_RATE_LIMIT", LIMIT.to_string()),
+        ("INGOT_PROJECT_HOSTS", "known.example".to_owned()),
+    ])
+    .await;
+    let ask = |client: &'static str, host: &'static str| {
+        let request = edge.client.get(edge.url("/nobody-claims-this"));
+        request
+            .header("x-forwarded-for", client)
+            .header("host", host)
+    };
+    for (client, host) in [("9.9.9.1", "known.example"), ("9.9.9.2", "unknown.example")] {
+        for _ in 0..LIMIT {
+            assert_eq!(ask(client, host).send().await.unwrap().status(), 404);
+        }
+        assert_eq!(ask(client, host).send().await.unwrap().status(), 429);
+    }
+}
+
+#[tokio::test]
 async fn heads_are_bounded() {
     let api = Upstream::start("api");
     let edge = TestEdge::start(&[("INGOT_UPSTREAM_API", api.address.to_string())]).await;

@@ -178,6 +178,14 @@ async fn a_name_stands_for_all_its_addresses() {
 }
 
 #[tokio::test]
+async fn a_name_that_is_not_there_does_not_hide_the_others() {
+    let api = Upstream::start("api");
+    let targets = format!("not-there.invalid:80,{}", api.address);
+    let edge = TestEdge::start(&[("INGOT_UPSTREAM_API", targets)]).await;
+    assert_eq!(edge.get("/api/health").await.status(), 200);
+}
+
+#[tokio::test]
 async fn clients_that_hang_up_or_talk_nonsense_disturb_nobody() {
     let api = Upstream::with("api", None, |router| {
         router.route("/api/slow", any(std::future::pending::<StatusCode>))
