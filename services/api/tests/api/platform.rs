@@ -10,6 +10,8 @@ async fn the_fixed_routes_answer() {
     let health = send(api.request("GET", "/api/health")).await;
     assert_eq!((health.status, &health.body["status"]), (200, &json!("ok")));
     assert_eq!(health.body["service"], "Insforge OSS Backend");
+    assert_eq!(health.body["version"], "2.3.1");
+    assert_eq!(health.body["timestamp"].as_str().unwrap().len(), 24);
     assert_eq!(
         health.header("content-type"),
         Some("application/json; charset=utf-8")

@@ -35,6 +35,54 @@ async fn a_user_signs_up_in_a_browser_and_elsewhere() {
 }
 
 #[tokio::test]
+async fn addresses_that_must_be_verified() {
+    let api = Api::start().await;
+    // Set past the route, which asks for a mail provider first.
+    let require = "insert into auth.config (require_email_verification) values (true)";
+    api.project.execute(require).await.unwrap();
+    let sign_up = |email: &str, confirmed: bool| json!({ "email": email, "password": PASSWORD, "autoConfirm": confirmed });
+    let users = "/api/auth/users";
+
+    // Nothing here can send the mail, which is said; the account stays.
+    let unsent = send(
+        api.anon("POST", users)
+            .json(&sign_up("ann@example.com", true)),
+    )
+    .await;
+    assert_eq!(unsent.status, 500, "{unsent:?}");
+    assert_eq!(
+        unsent.body["error"],
+        "AUTH_VERIFICATION_EMAIL_DELIVERY_FAILED"
+    );
+    let again = send(
+        api.anon("POST", users)
+            .json(&sign_up("ann@example.com", true)),
+    )
+    .await;
+    assert_eq!(again.status, 409, "{again:?}");
+    let session = |email: &str| json!({ "email": email, "password": PASSWORD });
+    let unverified = session("ann@example.com");
+    let refused = send(api.anon("POST", "/api/auth/sessions").json(&unverified)).await;
+    assert_eq!(
+        (refused.status, &refused.body["error"]),
+        (403, &json!("FORBIDDEN"))
+    );
+    assert!(refused.body["nextActions"].is_string(), "{refused:?}");
+
+    // An administrator may vouch for an address; nobody is signed in by that.
+    for (email, confirmed, status) in [
+        ("bob@example.com", false, 403),
+        ("eve@example.com", true, 200),
+    ] {
+        let made = send(api.admin("POST", users).json(&sign_up(email, confirmed))).await;
+        let expected = json!({ "accessToken": null, "requireEmailVerification": !confirmed });
+        assert_eq!((made.status, &made.body), (200, &expected));
+        let signed_in = api.anon("POST", "/api/auth/sessions").json(&session(email));
+        assert_eq!(send(signed_in).await.status, status, "{email}");
+    }
+}
+
+#[tokio::test]
 async fn sign_ups_that_are_refused() {
     let api = Api::start().await;
     api.sign_up("ann@example.com").await;
