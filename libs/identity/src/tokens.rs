@@ -153,12 +153,18 @@ pub(crate) fn read_rsa_token(token: &str, key: &SigningKey) -> Result<Identity, 
     read(token, key.verifier(), Algorithm::RS256).and_then(|claims| identity_of(&claims))
 }
 
-/// Reads an access token that was signed with `JWT_SECRET`.
+/// Reads an access token that was signed with `JWT_SECRET`. An administrator's counts only where
+/// the project says so.
 pub(crate) fn read_shared_secret_token(
     token: &str,
     project: &Project,
 ) -> Result<Identity, AuthError> {
-    read(token, &shared_verifier(project), Algorithm::HS256).and_then(|claims| identity_of(&claims))
+    let claims = read(token, &shared_verifier(project), Algorithm::HS256)?;
+    let identity = identity_of(&claims)?;
+    if identity.is_admin() && !project.third_party_admins {
+        return Err(AuthError::InvalidToken);
+    }
+    Ok(identity)
 }
 
 fn identity_of(claims: &ForeignClaims) -> Result<Identity, AuthError> {

@@ -49,6 +49,21 @@ fn third_party_tokens_are_accepted() {
 }
 
 #[test]
+fn third_parties_make_administrators_only_where_the_project_lets_them() {
+    let token = hs256(&json!({"sub": "x", "role": "project_admin"}));
+    let mut project = project();
+    assert!(
+        read_shared_secret_token(&token, &project)
+            .unwrap()
+            .is_admin()
+    );
+    project.third_party_admins = false;
+    read_shared_secret_token(&token, &project).unwrap_err();
+    let user = hs256(&json!({"sub": "x", "role": "authenticated"}));
+    read_shared_secret_token(&user, &project).unwrap();
+}
+
+#[test]
 fn claims_that_do_not_hold_are_refused() {
     for claims in [
         json!({"sub": "x", "role": 1}),

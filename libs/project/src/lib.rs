@@ -71,4 +71,6 @@ pub struct Project {
     pub jwt_secret: Secret,
     /// Key material for `system.secrets`; the JWT secret when not set apart.
     pub encryption_key: Secret,
+    /// Whether third-party access tokens may name `project_admin` (contract, auth §13).
+    pub third_party_admins: bool,
 }

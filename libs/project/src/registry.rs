@@ -18,6 +18,9 @@ ingot_config::settings! {
         jwt_secret: Secret = "JWT_SECRET";
         /// Encrypts stored secrets; the JWT secret when unset.
         encryption_key: Option<Secret> = "ENCRYPTION_KEY";
+        /// Whether a token that somebody else signed with `JWT_SECRET` may name `project_admin`.
+        /// Off, whoever gets hold of that secret is no administrator by it.
+        third_party_admins: bool = "INGOT_THIRD_PARTY_ADMINS", default "true";
     }
 }
 
@@ -78,6 +81,7 @@ impl ProjectRegistry {
                 .encryption_key
                 .unwrap_or_else(|| settings.jwt_secret.clone()),
             jwt_secret: settings.jwt_secret,
+            third_party_admins: settings.third_party_admins,
         };
         Self::of([project])
     }

@@ -58,6 +58,7 @@ impl TestProject {
             },
             jwt_secret: Secret::new(random_hex()),
             encryption_key: Secret::new(random_hex()),
+            third_party_admins: true,
         };
         let registry = Arc::new(ProjectRegistry::of([project])?);
         let project = registry.get(&id).cloned().context("just registered")?;
