@@ -18,7 +18,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BUILD := cargo build --workspace --locked --profile $(PROFILE)
 INGOT := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot
 
-.PHONY: up first-flow cluster down test bench packages packages-clients packages-bench
+.PHONY: up first-flow cluster down test bench packages packages-clients packages-tests packages-bench
 
 # `ingot` has all services inside; only a cluster needs a program per service. Always with
 # --workspace: otherwise dependencies are built once more with other features.
@@ -36,7 +36,7 @@ cluster: packages
 down:
 	$(INGOT) down
 
-test: packages-clients
+test: packages-tests
 	cargo xtask ci
 
 bench: packages-bench
@@ -47,6 +47,9 @@ packages:
 
 packages-clients:
 	@deploy/install-packages.sh clients
+
+packages-tests:
+	@deploy/install-packages.sh tests
 
 packages-bench:
 	@deploy/install-packages.sh bench

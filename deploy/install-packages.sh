@@ -2,7 +2,9 @@
 # Installs the Debian packages that Ingot needs and that are missing; does nothing when all are
 # there. Runs as root or through sudo.
 #   install-packages.sh           what building and running need
+#   install-packages.sh build     what building alone needs
 #   install-packages.sh clients   and what the JavaScript clients of tests and examples need
+#   install-packages.sh tests     and what tests of the deployment files need
 #   install-packages.sh bench     and what the benchmarks compare with
 # It never touches a PostgreSQL server that exists. A package that it installs itself must not
 # leave a server running: Ingot runs its own.
@@ -10,17 +12,27 @@
 # regenerate code inside the downloaded crate.
 set -euo pipefail
 
-wanted=(build-essential cmake libclang-dev postgresql nats-server)
-case "${1:-}" in
-'') ;;
-clients)
+build=(build-essential cmake libclang-dev)
+wanted=("${build[@]}" postgresql nats-server)
+
+clients() {
     # Node may have come from elsewhere. Debian's npm brings hundreds of packages.
     command -v node >/dev/null || wanted+=(nodejs)
     command -v npm >/dev/null || wanted+=(npm)
+}
+
+case "${1:-}" in
+'') ;;
+build) wanted=("${build[@]}") ;;
+clients) clients ;;
+tests)
+    clients
+    # Python, for the checkers of schemas; it may have come from elsewhere.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
     ;;
 bench) wanted+=(nginx-light wrk) ;;
 *)
-    echo "usage: $0 [clients|bench]" >&2
+    echo "usage: $0 [build|clients|tests|bench]" >&2
     exit 2
     ;;
 esac

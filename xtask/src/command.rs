@@ -11,6 +11,13 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    // A relative one is seen from the root, where cargo is run.
+    root().join(set.map_or_else(|| PathBuf::from("target"), PathBuf::from))
+}
+
 /// A program to be run in the root of the workspace.
 ///
 /// It does not see what cargo told this program about its own package: some build scripts look at

@@ -11,8 +11,10 @@ const HEAD: &str = "# Settings
 
 Every setting of every service, from the declarations in the code (`cargo xtask docs` writes this
 page). A service reads environment variables, and below them the `KEY=value` file that
-`INGOT_CONFIG_FILE` names; an empty value counts as unset. A wrong value is refused at the start
-with a message that names it; `ingot-<service> --help` lists the settings of one service.
+`INGOT_CONFIG_FILE` names; an empty value counts as unset. Any setting may also be the content of a
+file: `JWT_SECRET_FILE=/run/secrets/jwt` does for `JWT_SECRET` what orchestrators do for secrets. A
+wrong value is refused at the start with a message that names it; `ingot-<service> --help` lists the
+settings of one service.
 
 ";
 

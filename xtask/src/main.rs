@@ -4,8 +4,12 @@
 mod clients;
 mod command;
 mod docs;
+mod image;
 mod lint;
 mod test;
+mod tools;
+
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -31,6 +35,17 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Builds the programs for production and lays out the files of the container image
+    Image {
+        /// Folder to lay them out in; replaced if it is there
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Take the programs that are built for tests, and do not limit their size
+        #[arg(long)]
+        tree_only: bool,
+    },
+    /// Installs the programs that check deployment files into the target folder
+    Tools,
     /// Everything that a change must pass: lint, documentation, tests
     Ci,
 }
@@ -40,9 +55,12 @@ fn main() -> anyhow::Result<()> {
         Chore::Test { filter } => test::run(&filter),
         Chore::Lint => lint::run(),
         Chore::Docs { check } => docs::run(check),
+        Chore::Image { out, tree_only } => image::run(out.as_deref(), tree_only),
+        Chore::Tools => tools::install(),
         Chore::Ci => {
             lint::run()?;
             docs::run(true)?;
+            image::run(None, true)?;
             test::run(&[])
         }
     }

@@ -5,12 +5,13 @@ use ingot_private_servers::PrivateServers;
 use ingot_testkit::{SERVERS_VARIABLE, TestServers};
 use tokio::runtime::Runtime;
 
-use crate::clients;
 use crate::command::{self, has_cargo_command, program};
+use crate::{clients, tools};
 
 /// Runs the tests that `filter` selects; without one, all of them and those in documentation.
 pub(crate) fn run(filter: &[String]) -> anyhow::Result<()> {
     clients::install()?;
+    tools::install()?;
     // End-to-end tests start the programs themselves.
     command::run(program(
         "cargo",

@@ -1,5 +1,7 @@
-//! Where settings come from: process variables, and a `KEY=value` file below them.
+//! Where settings come from: process variables, a `KEY=value` file below them, and for each
+//! setting a file of its own, as orchestrators hand over secrets.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -7,6 +9,9 @@ use crate::{Problems, SettingValue};
 
 /// Variable that names the settings file.
 const FILE_VARIABLE: &str = "INGOT_CONFIG_FILE";
+
+/// `JWT_SECRET_FILE` names the file that has the value of `JWT_SECRET`.
+const FILE_SUFFIX: &str = "_FILE";
 
 /// A snapshot of the variables. Variables of the process win over the file's; an empty value
 /// counts as unset (contract, platform §13).
@@ -80,6 +85,25 @@ impl Environment {
             .filter(|value| !value.is_empty())
     }
 
+    /// A setting's text: the variable's, else the content, without the final line end, of the
+    /// file that `<name>_FILE` names. Empty counts as unset.
+    ///
+    /// # Errors
+    /// The file cannot be read; the message names it.
+    pub fn text(&self, name: &str) -> Result<Option<Cow<'_, str>>, String> {
+        if let Some(text) = self.get(name) {
+            return Ok(Some(Cow::Borrowed(text)));
+        }
+        let Some(path) = self.get(&format!("{name}{FILE_SUFFIX}")) else {
+            return Ok(None);
+        };
+        let content = std::fs::read_to_string(path).map_err(|error| {
+            format!("cannot read the file {path} that {name}{FILE_SUFFIX} names: {error}")
+        })?;
+        let text = content.trim_end_matches(['\r', '\n']);
+        Ok((!text.is_empty()).then(|| Cow::Owned(text.to_owned())))
+    }
+
     /// All variables, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.values
@@ -95,19 +119,29 @@ impl Environment {
         default: Option<&str>,
         problems: &mut Problems,
     ) -> Option<T> {
-        let set = names.iter().find_map(|name| Some((*name, self.get(name)?)));
-        let name = set.map_or_else(
-            || names.first().copied().unwrap_or_default(),
-            |(name, _)| name,
-        );
-        let Some(text) = set.map(|(_, text)| text).or(default) else {
+        let set = names.iter().find_map(|name| match self.text(name) {
+            Ok(text) => Some((*name, Ok(text?))),
+            Err(complaint) => Some((*name, Err(complaint))),
+        });
+        let (name, text) = match set {
+            Some((name, Ok(text))) => (name, Some(text)),
+            Some((name, Err(complaint))) => {
+                problems.add(name, complaint);
+                return None;
+            }
+            None => (
+                names.first().copied().unwrap_or_default(),
+                default.map(Cow::Borrowed),
+            ),
+        };
+        let Some(text) = text else {
             let absent = T::when_absent();
             if absent.is_none() {
                 problems.add(name, format!("is required: set it to {}", T::KIND));
             }
             return absent;
         };
-        T::parse(text)
+        T::parse(&text)
             .map_err(|complaint| problems.add(name, complaint))
             .ok()
     }
@@ -115,11 +149,14 @@ impl Environment {
     /// Complains about `INGOT_*` variables that no declaration knows: most often a typing error.
     pub fn unknown(&self, known: &[crate::Variable]) -> Problems {
         let mut problems = Problems::default();
+        let is_known = |name: &str| {
+            let declared = |v: &crate::Variable| v.name == name || v.aliases.contains(&name);
+            known.iter().any(declared)
+        };
         for name in self.values.keys().filter(|name| name.starts_with("INGOT_")) {
             let declared = name == FILE_VARIABLE
-                || known
-                    .iter()
-                    .any(|v| v.name == name || v.aliases.contains(&name.as_str()));
+                || is_known(name)
+                || name.strip_suffix(FILE_SUFFIX).is_some_and(is_known);
             if !declared {
                 problems.add(
                     name,
@@ -195,5 +232,43 @@ mod tests {
     fn an_unknown_ingot_variable_is_named() {
         let env = Environment::from_pairs([("INGOT_PROT", "1"), ("HOME", "/root")]);
         assert_eq!(env.unknown(&[]).iter().count(), 1);
+        let known = crate::Variable {
+            name: "INGOT_EDGE_KEY",
+            aliases: &[],
+            default: None,
+            kind: "",
+            meaning: &[],
+        };
+        let env = Environment::from_pairs([("INGOT_EDGE_KEY_FILE", "/a"), ("INGOT_X_FILE", "/b")]);
+        let unknown: Vec<_> = env.unknown(&[known]).iter().cloned().collect();
+        assert_eq!(unknown.len(), 1);
+        assert_eq!(unknown[0].variable, "INGOT_X_FILE");
+    }
+
+    #[test]
+    fn a_setting_may_be_the_content_of_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "from the file\n").unwrap();
+        let path = file.path().to_str().unwrap();
+        let secret = |pairs: &[(&str, &str)]| {
+            let env = Environment::from_pairs(pairs.iter().copied());
+            Sample::load(&env).map(|sample| sample.secret.expose().to_owned())
+        };
+        let named = ("JWT_SECRET_FILE", path);
+        assert_eq!(secret(&[named]).unwrap(), "from the file");
+        let both = [named, ("JWT_SECRET", "from the variable")];
+        assert_eq!(secret(&both).unwrap(), "from the variable");
+
+        std::fs::write(file.path(), "\n").unwrap();
+        assert!(
+            secret(&[named])
+                .unwrap_err()
+                .to_string()
+                .contains("is required")
+        );
+        let problems = secret(&[("JWT_SECRET_FILE", "/nowhere/secret")]).unwrap_err();
+        let problem = problems.iter().next().unwrap();
+        assert_eq!(problem.variable, "JWT_SECRET");
+        assert!(problem.complaint.contains("/nowhere/secret"), "{problems}");
     }
 }

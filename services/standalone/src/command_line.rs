@@ -9,6 +9,8 @@ use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
 
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
+use crate::readiness::ask;
+use crate::secret_files::{self, kubernetes_secrets};
 use crate::up::{self, Shape};
 use crate::{Counts, background};
 
@@ -30,7 +32,7 @@ struct Arguments {
     command: Command,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
     /// Runs all services in one process beside a PostgreSQL and a NATS of its own, until Ctrl-C
     Up {
@@ -51,6 +53,36 @@ enum Command {
         /// As the table of docs/settings.md
         #[arg(long)]
         markdown: bool,
+    },
+    /// Makes the secrets of an installation whose services run elsewhere
+    Secrets {
+        #[command(subcommand)]
+        action: SecretsAction,
+    },
+    /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
+    Ready {
+        /// Where its health is, such as 127.0.0.1:7131
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretsAction {
+    /// Makes the files that are missing; what is there stays
+    Create {
+        /// Folder, or the place where volumes are mounted
+        folder: PathBuf,
+    },
+    /// Prints what people need: the administrator's login and the clients' first keys
+    Show {
+        /// The same folder
+        folder: PathBuf,
+    },
+    /// Prints new secrets as Kubernetes objects, for `kubectl create --filename -`
+    Kubernetes {
+        /// Namespace of the objects
+        #[arg(long, default_value = "ingot")]
+        namespace: String,
     },
 }
 
@@ -116,12 +148,38 @@ fn run(command: Command) -> anyhow::Result<()> {
             });
             Ok(())
         }
+        Command::Secrets { action } => secrets(action),
+        Command::Ready { address } => ready(&address),
         Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),
         Command::Cluster { counts, start } => {
             up(Shape::Cluster(counts.into()), start, &own, &environment)
         }
     }
+}
+
+fn secrets(action: SecretsAction) -> anyhow::Result<()> {
+    match action {
+        SecretsAction::Create { folder } => {
+            for file in secret_files::create(&folder)? {
+                progress(&format!("made {}", file.display()));
+            }
+        }
+        SecretsAction::Show { folder } => result(&secret_files::show(&folder)?),
+        SecretsAction::Kubernetes { namespace } => result(&kubernetes_secrets(&namespace)?),
+    }
+    Ok(())
+}
+
+fn ready(address: &str) -> anyhow::Result<()> {
+    // reqwest wants a provider also for plain HTTP.
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(ask(address))
 }
 
 fn down(data: &Path) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Waiting until everything answers.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -41,7 +42,7 @@ pub async fn wait_until_ready(
         let mut still = Vec::new();
         let mut complaint = String::new();
         for member in waiting {
-            match probe(&client, &member).await {
+            match probe(&client, member.health).await {
                 Ok(()) => {
                     report(Report::Ready(&member));
                     last_report = Instant::now();
@@ -68,6 +69,18 @@ pub async fn wait_until_ready(
     }
 }
 
+/// Asks one service, for a health check that has no other program to ask with.
+///
+/// # Errors
+/// It is not ready, or does not answer; the message has what it says.
+pub(crate) async fn ask(address: &str) -> anyhow::Result<()> {
+    let client = Client::builder().timeout(PROBE_TIMEOUT).build()?;
+    match probe(&client, address).await {
+        Ok(()) => Ok(()),
+        Err(Unready::Refused(why) | Unready::Waiting(why)) => bail!("{address}: {why}"),
+    }
+}
+
 /// Why a member is not ready.
 enum Unready {
     Waiting(String),
@@ -75,8 +88,8 @@ enum Unready {
     Refused(String),
 }
 
-async fn probe(client: &Client, member: &Member) -> Result<(), Unready> {
-    let url = format!("http://{}/readyz", member.health);
+async fn probe(client: &Client, address: impl Display) -> Result<(), Unready> {
+    let url = format!("http://{address}/readyz");
     let answer = client
         .get(url)
         .send()

@@ -1,5 +1,6 @@
 //! Secrets that nobody set: made once, kept in the data folder, readable by its owner alone.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,11 +12,12 @@ use rand::rngs::OsRng;
 use crate::data_folder::write_private;
 
 /// Name of the only administrator, when nobody chose another.
-const ADMINISTRATOR: &str = "admin";
+pub(crate) const ADMINISTRATOR: &str = "admin";
 
 /// A variable, and how its value is made.
-struct Recipe {
-    variable: &'static str,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Recipe {
+    pub(crate) variable: &'static str,
     prefix: &'static str,
     random_bytes: usize,
 }
@@ -29,7 +31,11 @@ const RECIPES: [Recipe; 6] = [
     recipe("ACCESS_ANON_KEY", "anon_", 32),
 ];
 
-const fn recipe(variable: &'static str, prefix: &'static str, random_bytes: usize) -> Recipe {
+pub(crate) const fn recipe(
+    variable: &'static str,
+    prefix: &'static str,
+    random_bytes: usize,
+) -> Recipe {
     Recipe {
         variable,
         prefix,
@@ -59,10 +65,11 @@ impl Secrets {
         }
         kept.insert("ROOT_ADMIN_USERNAME".to_owned(), ADMINISTRATOR.to_owned());
         let chosen = kept.into_iter().map(|(variable, kept)| {
-            let set = environment.get(&variable).map(str::to_owned);
-            (variable, Secret::new(set.unwrap_or(kept)))
+            let set = environment.text(&variable).map_err(anyhow::Error::msg)?;
+            let value = set.map_or(kept, Cow::into_owned);
+            Ok((variable, Secret::new(value)))
         });
-        Ok(Self(chosen.collect()))
+        Ok(Self(chosen.collect::<anyhow::Result<_>>()?))
     }
 
     /// The value of a variable; empty when there is none of that name.
@@ -72,7 +79,8 @@ impl Secrets {
 }
 
 impl Recipe {
-    fn make(&self) -> anyhow::Result<String> {
+    /// A new value.
+    pub(crate) fn make(&self) -> anyhow::Result<String> {
         let mut bytes = vec![0; self.random_bytes];
         OsRng
             .try_fill_bytes(&mut bytes)

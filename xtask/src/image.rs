@@ -1,0 +1,133 @@
+//! The files of the container image: everything that `deploy/Dockerfile` does besides copying.
+//!
+//! Two trees are laid out. `system` belongs to root and is read-only in a container; `state` has
+//! the empty folders that volumes are mounted on, which belong to the user of the services.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+
+use crate::command::{self, program, root, target};
+
+/// What the image has: `ingot` and a program per service.
+const PROGRAMS: [&str; 7] = [
+    "ingot",
+    "ingot-api",
+    "ingot-edge",
+    "ingot-listen-relay",
+    "ingot-migration",
+    "ingot-realtime-fanout",
+    "ingot-records-proxy",
+];
+
+/// Largest sum of the programs' sizes, in bytes.
+const MOST_BYTES: u64 = 60 << 20;
+
+/// Shared libraries that the image's base has. Another one would end a program at its start.
+const LIBRARIES: [&str; 5] = [
+    "ld-linux",
+    "libc.so",
+    "libgcc_s.so",
+    "libm.so",
+    "linux-vdso.so",
+];
+
+/// Mount points; `ingot secrets create /secrets` fills the last four.
+const FOLDERS: [&str; 6] = [
+    "data",
+    "uploads",
+    "secrets/shared",
+    "secrets/services",
+    "secrets/database",
+    "secrets/dashboards",
+];
+
+/// Lays the image out in `out`, with programs that are built for it, or with those of tests.
+pub(crate) fn run(out: Option<&Path>, tree_only: bool) -> anyhow::Result<()> {
+    let profile = if tree_only { "dev" } else { "dist" };
+    command::run(program(
+        "cargo",
+        &[
+            "build",
+            "--workspace",
+            "--bins",
+            "--locked",
+            "--profile",
+            profile,
+        ],
+    ))?;
+    let built = target().join(if tree_only { "debug" } else { "dist" });
+    let out = out.map_or_else(|| target().join("image"), |out| root().join(out));
+    if out.exists() {
+        std::fs::remove_dir_all(&out).with_context(|| format!("cannot empty {}", out.display()))?;
+    }
+    let programs = out.join("system/usr/local/bin");
+    std::fs::create_dir_all(&programs)?;
+    let mut sum = 0;
+    for name in PROGRAMS {
+        let file = programs.join(name);
+        sum += put(&built.join(name), &file, tree_only)?;
+        check_libraries(&file)?;
+        starts(&file)?;
+    }
+    for folder in FOLDERS {
+        std::fs::create_dir_all(out.join("state").join(folder))?;
+    }
+    report(&out, sum);
+    ensure!(
+        tree_only || sum <= MOST_BYTES,
+        "the programs have {sum} bytes together; {MOST_BYTES} are the limit"
+    );
+    Ok(())
+}
+
+/// Copies a program and returns its size. Those of tests are large: a link will do, if it can be.
+fn put(from: &Path, to: &Path, is_test: bool) -> anyhow::Result<u64> {
+    if !(is_test && std::fs::hard_link(from, to).is_ok()) {
+        std::fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    }
+    std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o755))?;
+    Ok(std::fs::metadata(to)?.len())
+}
+
+/// Fails when the program needs a library that the image does not have.
+fn check_libraries(file: &Path) -> anyhow::Result<()> {
+    let path = file.to_string_lossy();
+    let listed = program("ldd", &[&path])
+        .output()
+        .context("cannot run ldd")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    for line in listed.lines() {
+        ensure!(
+            LIBRARIES.iter().any(|library| line.contains(library)),
+            "{path} needs `{}`, which the image's base does not have",
+            line.trim()
+        );
+    }
+    Ok(())
+}
+
+/// Fails when the program cannot even tell its settings.
+fn starts(file: &Path) -> anyhow::Result<()> {
+    let path = file.to_string_lossy();
+    let help = program(&path, &["--help"])
+        .env_clear()
+        .output()
+        .with_context(|| format!("cannot run {path}"))?;
+    ensure!(help.status.success(), "`{path} --help` failed");
+    Ok(())
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "a chore reports to the person who started it"
+)]
+fn report(out: &Path, sum: u64) {
+    eprintln!(
+        "{}: {} programs, {} MiB",
+        out.display(),
+        PROGRAMS.len(),
+        sum.div_ceil(1 << 20)
+    );
+}
