@@ -12,8 +12,10 @@ use ingot_project::ProjectId;
 use ingot_telemetry::HeaderCarrier;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
+use crate::observer::Observer;
 use crate::subjects;
 use crate::{Audience, DashboardEvent, Invalidation};
 
@@ -47,9 +49,18 @@ ingot_config::settings! {
 pub struct Bus {
     client: async_nats::Client,
     jetstream: jetstream::Context,
-    /// How often the connection was made; a change means that messages may have been missed.
-    connections: watch::Receiver<u64>,
+    /// A change means that messages may have been missed.
+    interruptions: watch::Receiver<Interruption>,
     history: StreamLimits,
+}
+
+/// When this connection last may have missed messages.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Interruption {
+    /// How many there were, the first connection included.
+    pub(crate) number: u64,
+    /// Until then messages arrived for certain.
+    pub(crate) since: OffsetDateTime,
 }
 
 /// Limits of the stream that keeps a project's room messages.
@@ -83,20 +94,35 @@ pub enum BusError {
     /// The stream did not answer.
     #[error("cannot read room messages: {0}")]
     Read(#[from] jetstream::stream::DirectGetError),
+    /// The stream would not be read.
+    #[error("cannot read stored messages: {0}")]
+    Reader(#[from] jetstream::stream::ConsumerError),
+    /// The stream would not be read.
+    #[error("cannot read stored messages: {0}")]
+    Fetch(#[from] jetstream::consumer::pull::BatchError),
+    /// Reading the stream broke off.
+    #[error("reading stored messages broke off: {0}")]
+    Interrupted(Box<dyn std::error::Error + Send + Sync>),
     /// A message could not be encoded.
     #[error("cannot encode a bus message: {0}")]
     Encode(#[from] serde_json::Error),
 }
 
+impl BusError {
+    pub(crate) fn interrupted(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Interrupted(error.into())
+    }
+}
+
 impl Bus {
     /// Connects in the background: returns at once, also while the server is down.
     pub async fn connect(settings: &BusSettings, name: &str) -> Result<Self, BusError> {
-        let (connected, connections) = watch::channel(0);
+        let (observer, interruptions) = Observer::new();
         let mut options = ConnectOptions::new()
             .name(name)
             .subscription_capacity(SUBSCRIPTION_CAPACITY)
             .event_callback(move |event| {
-                observe(&connected, &event);
+                observer.observe(&event);
                 std::future::ready(())
             })
             .retry_on_initial_connect()
@@ -116,7 +142,7 @@ impl Bus {
         Ok(Self {
             client,
             jetstream,
-            connections,
+            interruptions,
             history: StreamLimits {
                 max_bytes: i64::try_from(settings.history.0).unwrap_or(i64::MAX),
                 replicas: settings.replicas.max(1),
@@ -139,9 +165,10 @@ impl Bus {
         &self.jetstream
     }
 
-    /// Changes with every connection made, the first included.
-    pub(crate) fn connections(&self) -> watch::Receiver<u64> {
-        self.connections.clone()
+    /// Changes whenever messages may have been missed: with every connection made, the first
+    /// included, and when a subscription was too slow for what came.
+    pub(crate) fn interruptions(&self) -> watch::Receiver<Interruption> {
+        self.interruptions.clone()
     }
 
     pub(crate) fn stream_limits(&self) -> StreamLimits {
@@ -253,20 +280,6 @@ fn credentials(settings: &BusSettings, servers: &[&str]) -> Option<(String, Stri
     let address: ServerAddr = servers.first()?.parse().ok()?;
     let (user, password) = (address.username()?, address.password()?);
     Some((user.to_owned(), password.to_owned()))
-}
-
-fn observe(connected: &watch::Sender<u64>, event: &async_nats::Event) {
-    match event {
-        async_nats::Event::Connected => {
-            tracing::info!("connected to NATS");
-            connected.send_modify(|times| *times += 1);
-        }
-        async_nats::Event::SlowConsumer(subscription) => {
-            metrics::counter!("bus_messages_dropped_total").increment(1);
-            tracing::debug!(subscription, "a subscription of the bus is full");
-        }
-        other => tracing::warn!(event = %other, "NATS connection"),
-    }
 }
 
 /// NATS headers as a carrier of trace context.

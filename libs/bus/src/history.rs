@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::stream::{Config, Republish, StorageType};
+use async_nats::jetstream::stream::{Config, Republish, State, StorageType};
 use ingot_project::ProjectId;
 
 use crate::connection::StreamLimits;
@@ -14,16 +14,16 @@ const MAX_AGE: Duration = Duration::from_mins(10);
 const DUPLICATE_WINDOW: Duration = Duration::from_mins(10);
 
 impl Bus {
-    /// Makes the project's stream if it is not there. Returns the sequence of its last message.
+    /// Makes the project's stream if it is not there. Returns what it holds.
     ///
     /// # Errors
     /// NATS does not answer, or has no room for the stream.
-    pub(crate) async fn ensure_history(&self, project: &ProjectId) -> Result<u64, BusError> {
+    pub(crate) async fn ensure_history(&self, project: &ProjectId) -> Result<State, BusError> {
         let stream = self
             .jetstream()
             .get_or_create_stream(config(project, self.stream_limits()))
             .await?;
-        Ok(stream.cached_info().state.last_sequence)
+        Ok(stream.cached_info().state.clone())
     }
 }
 

@@ -8,8 +8,10 @@
 mod connection;
 mod events;
 mod history;
+mod observer;
 mod publisher;
 mod room;
+mod stored;
 mod subjects;
 mod subscription;
 
@@ -18,4 +20,4 @@ pub use events::{Audience, Change, DashboardEvent, Invalidation, Resource};
 pub use publisher::RoomPublisher;
 pub use room::{MAX_INLINE_PAYLOAD, RoomMessage, SenderType};
 pub use subjects::{Room, RoomToken};
-pub use subscription::{RoomDelivery, RoomSubscription};
+pub use subscription::{RoomDelivery, RoomNews, RoomSubscription};

@@ -9,9 +9,12 @@ use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use crate::connection::Headers;
+use crate::connection::{Headers, Interruption};
+use crate::stored::delivery;
 use crate::{Bus, BusError, Room, RoomMessage, subjects};
 
+/// Missed messages that are fetched one by one, which is quickest for few.
+const SINGLES: u32 = 8;
 /// Pause before a gap is asked for again when the stream did not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -26,6 +29,16 @@ pub struct RoomDelivery {
     pub trace: Headers,
 }
 
+/// What a room has to tell.
+#[derive(Debug)]
+pub enum RoomNews {
+    /// The next message.
+    Message(RoomDelivery),
+    /// Messages may be lost: the connection was away for longer than the stream remembers, or the
+    /// stream itself was lost.
+    Gap,
+}
+
 /// The messages of a room from the moment of joining on, in the stream's order.
 ///
 /// The stream numbers messages and tells with each the number of the room's one before. A number
@@ -37,10 +50,10 @@ pub struct RoomSubscription {
     room: Room,
     live: Subscriber,
     stream: Stream<()>,
-    connections: watch::Receiver<u64>,
+    interruptions: watch::Receiver<Interruption>,
     /// Sequence of the last message handed out or waiting in `ready`.
     last: u64,
-    ready: VecDeque<RoomDelivery>,
+    ready: VecDeque<RoomNews>,
     /// Sequence up to which the stream must be read before anything newer is taken.
     behind: Option<u64>,
 }
@@ -52,8 +65,8 @@ impl Bus {
     /// NATS does not answer.
     pub async fn join(&self, room: Room) -> Result<RoomSubscription, BusError> {
         self.ensure_history(&room.project).await?;
-        let mut connections = self.connections();
-        connections.mark_unchanged();
+        let mut interruptions = self.interruptions();
+        interruptions.mark_unchanged();
         let live = self.client().subscribe(room.delivery_subject()).await?;
         let stream = self
             .jetstream()
@@ -74,7 +87,7 @@ impl Bus {
             room,
             live,
             stream,
-            connections,
+            interruptions,
             last,
             ready: VecDeque::new(),
             behind: None,
@@ -94,8 +107,17 @@ impl RoomSubscription {
     /// future is dropped.
     pub async fn next(&mut self) -> Option<RoomDelivery> {
         loop {
-            if let Some(delivery) = self.ready.pop_front() {
+            if let RoomNews::Message(delivery) = self.news().await? {
                 return Some(delivery);
+            }
+        }
+    }
+
+    /// As [`RoomSubscription::next`], but also says when messages are lost.
+    pub async fn news(&mut self) -> Option<RoomNews> {
+        loop {
+            if let Some(news) = self.ready.pop_front() {
+                return Some(news);
             }
             if let Some(until) = self.behind {
                 self.catch_up(until).await;
@@ -104,7 +126,7 @@ impl RoomSubscription {
             }
             tokio::select! {
                 biased;
-                changed = self.connections.changed() => {
+                changed = self.interruptions.changed() => {
                     changed.ok()?;
                     self.behind = Some(u64::MAX);
                 }
@@ -134,19 +156,19 @@ impl RoomSubscription {
     async fn catch_up(&mut self, until: u64) {
         metrics::counter!("bus_room_gaps_total").increment(1);
         if until == u64::MAX {
-            self.notice_new_stream().await;
+            self.notice_loss().await;
         }
+        let mut singles = 0;
         while self.last < until {
-            let next = self
-                .stream
-                .direct_get_next_for_subject(self.room.stream_subject(), Some(self.last + 1))
-                .await;
-            match next {
-                Ok(message) => {
-                    self.accept(message.sequence, message.headers, &message.payload);
-                    metrics::counter!("bus_room_messages_fetched_total").increment(1);
-                }
-                Err(error) if error.kind() == DirectGetErrorKind::NotFound => return,
+            let fetched = if singles < SINGLES {
+                singles += 1;
+                self.fetch_next().await
+            } else {
+                self.fetch_rest().await
+            };
+            match fetched {
+                Ok(true) => {}
+                Ok(false) => return,
                 Err(error) => {
                     tracing::warn!(%error, "cannot fetch missed room messages, trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
@@ -155,39 +177,66 @@ impl RoomSubscription {
         }
     }
 
-    /// A NATS that lost its disk starts a new stream, which counts from 1 again.
-    async fn notice_new_stream(&mut self) {
-        loop {
+    /// Fetches one message. Returns whether there was one.
+    async fn fetch_next(&mut self) -> Result<bool, BusError> {
+        let subject = self.room.stream_subject();
+        let next = self
+            .stream
+            .direct_get_next_for_subject(subject, Some(self.last + 1))
+            .await;
+        match next {
+            Ok(message) => {
+                self.accept(message.sequence, message.headers, &message.payload);
+                metrics::counter!("bus_room_messages_fetched_total").increment(1);
+                Ok(true)
+            }
+            Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Fetches all that the stream has. Returns whether there was anything.
+    async fn fetch_rest(&mut self) -> Result<bool, BusError> {
+        let fetched = self.bus.stored(&self.room, self.last).await?;
+        metrics::counter!("bus_room_messages_fetched_total").increment(fetched.len() as u64);
+        let Some(last) = fetched.last() else {
+            return Ok(false);
+        };
+        self.last = last.sequence;
+        self.ready
+            .extend(fetched.into_iter().map(RoomNews::Message));
+        Ok(true)
+    }
+
+    /// Looks whether the stream still has all that this subscription may have missed. A NATS that
+    /// lost its disk starts a new stream, which counts from 1 again.
+    async fn notice_loss(&mut self) {
+        let since = self.interruptions.borrow().since;
+        let state = loop {
             match self.bus.ensure_history(&self.room.project).await {
-                Ok(last_sequence) => {
-                    if last_sequence < self.last {
-                        tracing::warn!(project = %self.room.project, "the stream was started anew");
-                        self.last = 0;
-                    }
-                    return;
-                }
+                Ok(state) => break state,
                 Err(error) => {
                     tracing::warn!(%error, "cannot look at the stream of rooms, trying again");
                     tokio::time::sleep(RETRY_PAUSE).await;
                 }
             }
+        };
+        let begun_anew = state.last_sequence < self.last;
+        let forgotten = state.first_sequence > self.last + 1 && state.first_timestamp > since;
+        if begun_anew {
+            self.last = 0;
+        }
+        if begun_anew || forgotten {
+            tracing::warn!(project = %self.room.project, "room messages may be lost");
+            metrics::counter!("bus_room_losses_total").increment(1);
+            self.ready.push_back(RoomNews::Gap);
         }
     }
 
     fn accept(&mut self, sequence: u64, headers: HeaderMap, payload: &[u8]) {
         self.last = sequence;
-        match serde_json::from_slice::<RoomMessage>(payload) {
-            // Another room with the same token is possible in theory.
-            Ok(message) if message.channel == self.room.channel => {
-                self.ready.push_back(RoomDelivery {
-                    message,
-                    sequence,
-                    trace: Headers(headers),
-                });
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "unreadable room message"),
-        }
+        let delivery = delivery(&self.room, sequence, headers, payload);
+        self.ready.extend(delivery.map(RoomNews::Message));
     }
 }
 

@@ -21,9 +21,9 @@ const START_PATIENCE: Duration = Duration::from_mins(2);
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 const START_ATTEMPTS: u32 = 3;
 
-/// Settings of every private cluster. `wal_level` lets change feeds be built on it; the memory
-/// settings suit a laptop.
-const SETTINGS: [(&str, &str); 13] = [
+/// Settings of every private cluster. `wal_level` lets change feeds be built on it, commit times
+/// let the relay catch up in commit order; the memory settings suit a laptop.
+const SETTINGS: [(&str, &str); 14] = [
     ("listen_addresses", "127.0.0.1"),
     ("unix_socket_directories", ""),
     ("password_encryption", "scram-sha-256"),
@@ -31,6 +31,7 @@ const SETTINGS: [(&str, &str); 13] = [
     ("shared_buffers", "32MB"),
     ("huge_pages", "off"),
     ("wal_level", "logical"),
+    ("track_commit_timestamp", "on"),
     ("max_wal_size", "512MB"),
     ("max_wal_senders", "10"),
     ("max_replication_slots", "10"),

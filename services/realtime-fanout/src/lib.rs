@@ -31,7 +31,7 @@ ingot_config::settings! {
     /// Limits of a realtime node.
     pub struct RealtimeSettings {
         /// Frames that may wait for one socket; a socket that reads more slowly is disconnected.
-        queue: usize = "INGOT_REALTIME_QUEUE", default "512";
+        queue: usize = "INGOT_REALTIME_QUEUE", default "2048";
         /// Channels that one socket may subscribe to.
         channels_per_socket: usize = "INGOT_REALTIME_CHANNELS_PER_SOCKET", default "1000";
     }

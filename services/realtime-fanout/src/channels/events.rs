@@ -3,18 +3,21 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use socketioxide_core::Value;
+use uuid::Uuid;
 
 use super::arguments::{EventData, present};
 use super::is_protocol_event;
-use super::service::{self, Publication, PublishError, SubscribeError};
+use super::service::{self, Missed, Publication, PublishError, SubscribeError};
 use crate::presence::Member;
 use crate::session::{Membership, Violation, ack_frame, event_frame};
 
-/// `{channel}` of subscribe and unsubscribe.
+/// `{channel}` of subscribe and unsubscribe; `since` is an addition of ours to the former.
 #[derive(Deserialize)]
 struct ChannelArgument<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
     channel: Option<&'a RawValue>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    since: Option<&'a RawValue>,
 }
 
 /// `{channel, event, payload}` of publish.
@@ -36,6 +39,9 @@ struct SubscribeAnswer<'a> {
     channel: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     presence: Option<Presence>,
+    /// Whether messages since the one named may be lost; only where one was named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Failure<'a>>,
 }
@@ -74,45 +80,56 @@ pub(crate) async fn handle(
 async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack: Option<i64>) {
     let argument = argument.and_then(object::<ChannelArgument<'_>>);
     let channel = argument.as_ref().and_then(|argument| argument.channel);
-    let subscribed = match (&argument, channel.and_then(string)) {
-        (None, _) => Err(SubscribeError::Malformed),
+    let since = argument.as_ref().and_then(|argument| argument.since);
+    let subscribed = match (&argument, channel.and_then(string), since.map(message_id)) {
+        (None, ..) => Err(SubscribeError::Malformed),
         // No channel has a name that is no text.
-        (Some(_), None) => Err(SubscribeError::Unauthorized),
-        (Some(_), Some(channel)) => service::subscribe(membership, &channel).await,
+        (Some(_), None, _) => Err(SubscribeError::Unauthorized),
+        (_, _, Some(Err(NoMessageId))) => Err(SubscribeError::MalformedSince),
+        (Some(_), Some(channel), None) => service::subscribe(membership, &channel, None).await,
+        (Some(_), Some(channel), Some(Ok(since))) => {
+            service::subscribe(membership, &channel, since).await
+        }
     };
-    let (answer, joined) = match subscribed {
+    let answer = |answer: &SubscribeAnswer<'_>| {
+        if let Some(id) = ack {
+            membership.client.send(ack_frame(id, &json(answer)));
+        }
+    };
+    match subscribed {
         Ok(subscription) => {
-            let answer = SubscribeAnswer {
+            let gap = subscription.missed.as_ref();
+            answer(&SubscribeAnswer {
                 ok: true,
                 channel,
                 presence: Some(Presence {
                     members: subscription.members,
                 }),
+                gap: gap.map(|missed| matches!(missed, Missed::Forgotten)),
                 error: None,
-            };
-            (answer, subscription.joined)
+            });
+            // After the answer, so that the newcomer knows the members before anybody hears of it.
+            if let Some(joined) = subscription.joined {
+                joined.announce(&membership.client);
+            }
+            if let Some(Missed::Known(replay)) = subscription.missed {
+                replay.run(&membership.client).await;
+            }
         }
         Err(error) => {
             let (code, message) = subscribe_failure(error);
-            let answer = SubscribeAnswer {
+            answer(&SubscribeAnswer {
                 ok: false,
                 channel,
                 presence: None,
+                gap: None,
                 error: Some(Failure {
                     channel: None,
                     code,
                     message,
                 }),
-            };
-            (answer, None)
+            });
         }
-    };
-    if let Some(id) = ack {
-        membership.client.send(ack_frame(id, &json(&answer)));
-    }
-    // After the answer, so that the newcomer knows the members before anybody hears of it.
-    if let Some(joined) = joined {
-        joined.announce(&membership.client);
     }
 }
 
@@ -172,6 +189,10 @@ fn subscribe_failure(error: SubscribeError) -> (&'static str, &'static str) {
             "INVALID_INPUT",
             "Send an object with the name of a channel: { channel: \"…\" }",
         ),
+        SubscribeError::MalformedSince => (
+            "INVALID_INPUT",
+            "since is the meta.messageId of the last message that was received",
+        ),
         SubscribeError::TooMany => (
             "INVALID_INPUT",
             "This socket is subscribed to as many channels as it may be: unsubscribe from one",
@@ -210,6 +231,14 @@ fn object<'a, T: Deserialize<'a>>(argument: &'a RawValue) -> Option<T> {
     is_object
         .then(|| serde_json::from_str(argument.get()).ok())
         .flatten()
+}
+
+/// A `since` that names no message.
+struct NoMessageId;
+
+/// The message that `since` names; `null` is as good as none.
+fn message_id(value: &RawValue) -> Result<Option<Uuid>, NoMessageId> {
+    serde_json::from_str(value.get()).map_err(|_| NoMessageId)
 }
 
 fn string(value: &RawValue) -> Option<String> {

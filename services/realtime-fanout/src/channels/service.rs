@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::is_server_event;
 use super::store::{self, Message, StoreError};
 use crate::presence::{Member, kind_and_id};
-use crate::rooms::{Meta, Room, with_meta};
+use crate::rooms::{Meta, Replay, Room, SILENT, with_meta};
 use crate::session::{Client, Membership, event_frame};
 
 /// Longest channel name, in bytes.
@@ -26,6 +26,8 @@ pub(super) enum SubscribeError {
     Unauthorized,
     /// Not the right arguments.
     Malformed,
+    /// What should have been the id of a message is none.
+    MalformedSince,
     /// The socket has as many subscriptions as it may.
     TooMany,
     /// Allowed, but messages would not arrive.
@@ -48,6 +50,18 @@ pub(super) struct Subscription {
     pub(super) members: Vec<Member>,
     /// A member that others have yet to hear of.
     pub(super) joined: Option<Joined>,
+    /// What the subscriber missed, if it asked.
+    pub(super) missed: Option<Missed>,
+}
+
+/// What a client that came back has to be given.
+pub(super) enum Missed {
+    /// Nothing: it was here all the time.
+    Nothing,
+    /// All of this, after the answer.
+    Known(Replay),
+    /// The room does not remember so far back.
+    Forgotten,
 }
 
 /// A member whose first socket came.
@@ -79,10 +93,12 @@ pub(super) struct Publication<'a> {
 }
 
 /// Subscribes a socket to a literal channel name. Asking again asks for permission again, and
-/// answers with the members of now; a refusal then leaves the standing subscription alone.
+/// answers with the members of now; a refusal then leaves the standing subscription alone. `since`
+/// names the last message that the client saw, if it wants those after it.
 pub(super) async fn subscribe(
     membership: &mut Membership,
     channel: &str,
+    since: Option<Uuid>,
 ) -> Result<Subscription, SubscribeError> {
     if channel.len() > MAX_CHANNEL_NAME {
         return Err(SubscribeError::Malformed);
@@ -106,16 +122,22 @@ pub(super) async fn subscribe(
             return Err(SubscribeError::Unauthorized);
         }
     }
-    let room = membership.enter(channel);
-    if tokio::time::timeout(FEED_PATIENCE, room.fed())
-        .await
-        .is_err()
-    {
+    let above = if since.is_some() { SILENT } else { 0 };
+    let room = membership.enter(channel, above);
+    let ready = async {
+        room.fed().await;
+        match since {
+            None => Ok(None),
+            Some(_) if subscribed => Ok(Some(Missed::Nothing)),
+            Some(message) => missed(membership, &room, message).await.map(Some),
+        }
+    };
+    let Ok(Ok(missed)) = tokio::time::timeout(FEED_PATIENCE, ready).await else {
         if !subscribed {
             membership.exit(channel);
         }
         return Err(SubscribeError::Internal);
-    }
+    };
     let (kind, id) = kind_and_id(identity, client.id());
     let (member, members) = room.roster(|roster| {
         let member = roster.join(kind, &id, client.id());
@@ -126,7 +148,29 @@ pub(super) async fn subscribe(
         channel: channel.to_owned(),
         member,
     });
-    Ok(Subscription { members, joined })
+    Ok(Subscription {
+        members,
+        joined,
+        missed,
+    })
+}
+
+async fn missed(
+    membership: &Membership,
+    room: &Arc<Room>,
+    message: Uuid,
+) -> Result<Missed, ingot_bus::BusError> {
+    match Replay::since(&membership.node, room, message).await {
+        Ok(Some(replay)) => Ok(Missed::Known(replay)),
+        Ok(None) => {
+            room.hear_all(membership.client.id());
+            Ok(Missed::Forgotten)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "cannot look for missed messages");
+            Err(error)
+        }
+    }
 }
 
 /// Takes a socket out of a channel, and tells the others if its member is gone with it.

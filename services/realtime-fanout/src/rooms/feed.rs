@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_bus::{RoomDelivery, RoomMessage};
+use ingot_bus::{RoomDelivery, RoomMessage, RoomNews};
 use serde_json::value::RawValue;
 
 use super::body::{Meta, with_meta};
+use super::log::Entry;
+use super::patience::Patience;
 use super::room::{Room, RoomName};
 use super::store;
 use crate::channels::is_protocol_event;
@@ -47,6 +49,7 @@ pub(super) fn start(node: &Arc<Node>, room: &Arc<Room>) {
 
 async fn feed(node: Arc<Node>, room: Arc<Room>, channel: String) {
     let mut pause = FIRST_PAUSE;
+    let mut patience = Patience::new();
     loop {
         let joined = node
             .bus
@@ -59,8 +62,13 @@ async fn feed(node: Arc<Node>, room: Arc<Room>, channel: String) {
             Ok(mut messages) => {
                 room.set_fed(true);
                 pause = FIRST_PAUSE;
-                while let Some(delivery) = messages.next().await {
-                    deliver(&node, &room, delivery).await;
+                while let Some(news) = messages.news().await {
+                    match news {
+                        RoomNews::Message(delivery) => {
+                            deliver(&node, &room, delivery, &mut patience).await;
+                        }
+                        RoomNews::Gap => room.start_over(),
+                    }
                 }
                 room.set_fed(false);
             }
@@ -71,32 +79,53 @@ async fn feed(node: Arc<Node>, room: Arc<Room>, channel: String) {
     }
 }
 
-async fn deliver(node: &Node, room: &Room, delivery: RoomDelivery) {
-    let RoomDelivery { message, trace, .. } = delivery;
+async fn deliver(node: &Node, room: &Room, delivery: RoomDelivery, patience: &mut Patience) {
     let span = tracing::info_span!(
         "fanout.emit",
         otel.kind = "consumer",
         project = %room.project(),
-        message.id = %message.id,
+        message.id = %delivery.message.id,
         sockets = tracing::field::Empty,
     );
-    ingot_telemetry::parent_from(&span, &trace);
-    // A client takes such a name as its own connection's affair.
-    if is_protocol_event(&message.event) {
-        tracing::debug!(event = message.event, "an event that no client can hear");
-        return;
+    ingot_telemetry::parent_from(&span, &delivery.trace);
+    let id = delivery.message.id;
+    let entry = encode(node, room, delivery).await;
+    let frame = entry.frame.clone();
+    let delivered = span.in_scope(|| room.deliver(entry));
+    let mut sockets = delivered.reached;
+    if let Some(frame) = frame {
+        for client in &delivered.full {
+            sockets += u32::from(patience.send(client, &frame).await);
+        }
     }
-    let Some(payload) = payload(node, room, &message).await else {
-        return;
-    };
-    let meta = Meta::message(&message);
-    let frame = event_frame(&message.event, &with_meta(payload.get(), &meta));
-    let sockets = span.in_scope(|| room.emit(&frame, None));
     span.record("sockets", sockets);
     metrics::counter!("realtime_messages_total").increment(1);
     metrics::counter!("realtime_deliveries_total").increment(u64::from(sockets));
     if sockets > 0 {
-        node.counts.add(room.project(), message.id, sockets);
+        node.counts.add(room.project(), id, sockets);
+    }
+}
+
+/// Makes what clients get of a message, once for all of them.
+pub(super) async fn encode(node: &Node, room: &Room, delivery: RoomDelivery) -> Entry {
+    let RoomDelivery {
+        message, sequence, ..
+    } = delivery;
+    let frame = if is_protocol_event(&message.event) {
+        // A client takes such a name as its own connection's affair.
+        tracing::debug!(event = message.event, "an event that no client can hear");
+        None
+    } else {
+        let payload = payload(node, room, &message).await;
+        payload.map(|payload| {
+            let meta = Meta::message(&message);
+            event_frame(&message.event, &with_meta(payload.get(), &meta))
+        })
+    };
+    Entry {
+        sequence,
+        id: message.id,
+        frame,
     }
 }
 

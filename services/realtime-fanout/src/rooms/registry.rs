@@ -17,13 +17,14 @@ pub(crate) struct Rooms {
 }
 
 impl Rooms {
-    /// Puts a socket into a room, which is opened for the first one. The caller keeps the room and
-    /// hands it to [`Rooms::leave`].
+    /// Puts a socket into a room, which is opened for the first one; it hears messages above a
+    /// sequence. The caller keeps the room and hands it to [`Rooms::leave`].
     pub(crate) fn enter(
         &self,
         node: &Arc<Node>,
         client: &Arc<Client>,
         name: RoomName,
+        above: u64,
     ) -> Arc<Room> {
         let project = client.project().id.clone();
         let key = (project.clone(), name.clone());
@@ -33,7 +34,7 @@ impl Rooms {
             feed::start(node, &room);
             room
         });
-        entry.add(client);
+        entry.add(client, above);
         Arc::clone(entry.value())
     }
 

@@ -1,6 +1,11 @@
 //! One room of one project on this node.
+//!
+//! Messages of the feed reach only members that are past their replay: each seat knows from which
+//! sequence on its socket hears. The log, while there is one, gets a message under the same lock
+//! as the members, so that nothing falls between replay and feed.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use engineioxide::Str;
@@ -8,8 +13,9 @@ use ingot_project::ProjectId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::log::{Entry, Log};
 use crate::presence::Roster;
-use crate::session::{Client, SocketId};
+use crate::session::{Client, Offer, SocketId};
 
 /// Name of a room (contract, realtime §3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -22,11 +28,30 @@ pub(crate) enum RoomName {
     Channel(String),
 }
 
+/// A socket's place in a room.
+struct Seat {
+    client: Arc<Client>,
+    /// It hears the feed's messages above this sequence.
+    above: AtomicU64,
+}
+
+/// What became of a message.
+#[derive(Default)]
+pub(super) struct Delivered {
+    /// How many sockets have it.
+    pub(super) reached: u32,
+    /// Those whose queues had no space for it.
+    pub(super) full: Vec<Arc<Client>>,
+}
+
 /// A room and its members.
 pub(crate) struct Room {
     project: ProjectId,
     name: RoomName,
-    members: RwLock<HashMap<SocketId, Arc<Client>>>,
+    members: RwLock<HashMap<SocketId, Seat>>,
+    log: Mutex<Option<Log>>,
+    /// Held by the one task that fills the log.
+    pub(super) filling: tokio::sync::Mutex<()>,
     roster: Mutex<Roster>,
     /// Whether the feed is in place, if the room needs one: nothing published from then on is
     /// missed.
@@ -40,6 +65,8 @@ impl Room {
             project,
             name,
             members: RwLock::default(),
+            log: Mutex::default(),
+            filling: tokio::sync::Mutex::default(),
             roster: Mutex::default(),
             fed: watch::Sender::new(false),
             closed: CancellationToken::new(),
@@ -54,11 +81,16 @@ impl Room {
         &self.name
     }
 
-    pub(super) fn add(&self, client: &Arc<Client>) {
+    /// A member hears the feed's messages above a sequence.
+    pub(super) fn add(&self, client: &Arc<Client>, above: u64) {
+        let seat = Seat {
+            client: Arc::clone(client),
+            above: AtomicU64::new(above),
+        };
         self.members
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(client.id().clone(), Arc::clone(client));
+            .insert(client.id().clone(), seat);
     }
 
     pub(super) fn remove(&self, socket: &SocketId) {
@@ -80,12 +112,63 @@ impl Room {
     pub(crate) fn emit(&self, frame: &Str, except: Option<&SocketId>) -> u32 {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         let mut reached = 0;
-        for (socket, client) in members.iter() {
-            if Some(socket) != except && client.send(frame.clone()) {
+        for (socket, seat) in members.iter() {
+            if Some(socket) != except && seat.client.send(frame.clone()) {
                 reached += 1;
             }
         }
         reached
+    }
+
+    /// Hands a message of the feed to every member that is to hear it.
+    pub(super) fn deliver(&self, entry: Entry) -> Delivered {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut delivered = Delivered::default();
+        if let Some(frame) = &entry.frame {
+            let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+            for seat in members.values() {
+                if entry.sequence <= seat.above.load(Ordering::Relaxed) {
+                    continue;
+                }
+                match seat.client.offer(frame.clone()) {
+                    Offer::Taken => delivered.reached += 1,
+                    Offer::Full => delivered.full.push(Arc::clone(&seat.client)),
+                    Offer::Gone => {}
+                }
+            }
+        }
+        if let Some(log) = log.as_mut() {
+            log.push(entry);
+        }
+        delivered
+    }
+
+    /// From now on a member hears the feed's messages above `sequence`.
+    pub(super) fn seat_above(&self, socket: &SocketId, sequence: u64) {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = members.get(socket) {
+            seat.above.store(sequence, Ordering::Relaxed);
+        }
+    }
+
+    /// From now on a member hears all that the feed brings.
+    pub(crate) fn hear_all(&self, socket: &SocketId) {
+        self.seat_above(socket, 0);
+    }
+
+    /// What `change` does to the log. The feed waits meanwhile.
+    pub(super) fn log<T>(&self, change: impl FnOnce(&mut Option<Log>) -> T) -> T {
+        change(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Messages may be lost that nobody can get any more. Everybody is disconnected, so that they
+    /// notice, and the log is dropped: sequences may count from 1 again.
+    pub(super) fn start_over(&self) {
+        self.log(|log| *log = None);
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        for seat in members.values() {
+            seat.client.disconnect("gap");
+        }
     }
 
     /// What `change` does to the room's roster.

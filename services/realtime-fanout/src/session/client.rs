@@ -5,6 +5,7 @@ use std::sync::Arc;
 use engineioxide::Str;
 use ingot_identity::Identity;
 use ingot_project::Project;
+use tokio::sync::mpsc::error::TrySendError;
 
 use super::link::{EngineSocket, disconnect};
 use crate::node::random_text;
@@ -24,6 +25,17 @@ impl SocketId {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// It is queued.
+    Taken,
+    /// The queue is full.
+    Full,
+    /// The client is not there, or not there yet.
+    Gone,
 }
 
 /// A socket with its project and identity, which it keeps to its end.
@@ -63,13 +75,45 @@ impl Client {
     /// Queues a frame. A client whose queue is full reads too slowly and is disconnected; one that
     /// has not been told yet that it is in the namespace gets nothing.
     pub(crate) fn send(&self, frame: Str) -> bool {
+        match self.offer(frame) {
+            Offer::Taken => true,
+            Offer::Full => {
+                self.disconnect("slow");
+                false
+            }
+            Offer::Gone => false,
+        }
+    }
+
+    /// Queues a frame if there is space.
+    pub(crate) fn offer(&self, frame: Str) -> Offer {
         if !self.engine.data.is_joined() {
-            return false;
+            return Offer::Gone;
         }
-        let sent = self.engine.emit(frame).is_ok();
-        if !sent {
-            disconnect(&self.engine, "slow");
+        match self.engine.emit(frame) {
+            Ok(()) => Offer::Taken,
+            Err(TrySendError::Full(_)) => Offer::Full,
+            Err(TrySendError::Closed(_)) => {
+                self.disconnect("closed");
+                Offer::Gone
+            }
         }
-        sent
+    }
+
+    /// Whether so many more frames fit into the queue.
+    pub(crate) fn has_space_for(&self, frames: usize) -> bool {
+        let mut places = Vec::with_capacity(frames);
+        while places.len() < frames {
+            match self.engine.reserve() {
+                Ok(place) => places.push(place),
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+
+    /// Closes the transport; the client may connect again. `reason` is for metrics.
+    pub(crate) fn disconnect(&self, reason: &'static str) {
+        disconnect(&self.engine, reason);
     }
 }

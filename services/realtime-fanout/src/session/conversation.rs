@@ -144,7 +144,7 @@ impl Conversation {
         let user = RoomName::User(identity.actor().to_owned());
         let role = RoomName::Role(identity.role.as_str().to_owned());
         let client = Arc::new(Client::new(project, identity, Arc::clone(&self.engine)));
-        let own = [user, role].map(|name| self.node.rooms.enter(&self.node, &client, name));
+        let own = [user, role].map(|name| self.node.rooms.enter(&self.node, &client, name, 0));
         metrics::gauge!("realtime_sockets").increment(1.0);
         let welcome = connected_frame(client.id());
         self.membership = Some(Membership {
@@ -178,13 +178,14 @@ impl Conversation {
 }
 
 impl Membership {
-    /// Enters a channel's room and notes it at once, so that leaving never forgets it.
-    pub(crate) fn enter(&mut self, channel: &str) -> Arc<Room> {
+    /// Enters a channel's room and notes it at once, so that leaving never forgets it. The socket
+    /// hears messages above a sequence; where it is in the room already, nothing changes.
+    pub(crate) fn enter(&mut self, channel: &str, above: u64) -> Arc<Room> {
         match self.channels.entry(channel.to_owned()) {
             Entry::Occupied(entry) => Arc::clone(entry.get()),
             Entry::Vacant(entry) => {
                 let name = RoomName::Channel(channel.to_owned());
-                let room = self.node.rooms.enter(&self.node, &self.client, name);
+                let room = self.node.rooms.enter(&self.node, &self.client, name, above);
                 Arc::clone(entry.insert(room))
             }
         }

@@ -8,7 +8,7 @@ mod conversation;
 mod frame;
 mod link;
 
-pub(crate) use client::{Client, SocketId};
+pub(crate) use client::{Client, Offer, SocketId};
 pub(crate) use conversation::{Membership, Violation, converse};
 pub(crate) use frame::{ack_frame, event_frame};
 pub(crate) use link::{EngineSocket, Link, receive_binary, receive_text};

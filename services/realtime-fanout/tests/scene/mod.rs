@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+#[allow(dead_code, reason = "each test binary uses its own part")]
 pub(crate) const USER: &str = "5d0dbf2c-1f9c-4d0e-8a53-0a5f3d4b6a01";
 
 /// A project with channels `orders` and `room:%`, its keys, and the bus.
