@@ -1,6 +1,7 @@
 //! The relay against real PostgreSQL and NATS: order, catching up, taking over, counting.
 
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use ingot_bus::{Audience, Bus, BusSettings, Room, RoomSubscription};
@@ -167,6 +168,95 @@ async fn a_standby_takes_over_without_loss_or_doubles() -> anyhow::Result<()> {
     for relay in relays {
         relay.stop().await?;
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn catching_up_keeps_commit_order() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    scene.relay().await?.stop().await?;
+    let (mut first, mut second) = (
+        scene.project.superuser().await?,
+        scene.project.superuser().await?,
+    );
+    let mut early = first.begin().await?;
+    publish(&mut early, "orders", 2).await?;
+    let mut late = second.begin().await?;
+    publish(&mut late, "orders", 1).await?;
+    publish(&mut early, "orders", 3).await?;
+    late.commit().await?;
+    early.commit().await?;
+    publish(&mut second, "orders", 4).await?;
+    let relay = scene.relay().await?;
+    assert_eq!(numbers(&mut room, 4).await?, [1, 2, 3, 4]);
+    relay.stop().await
+}
+
+/// Backends that hold the lock of an active relay.
+const LEADERS: &str = "select pid from pg_locks
+    where locktype = 'advisory' and granted
+        and database = (select oid from pg_database where datname = current_database())
+    order by objid";
+
+#[tokio::test]
+async fn a_connection_that_falls_silent_is_replaced_within_seconds() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let relays = [scene.relay().await?, scene.relay().await?];
+    let mut sql = scene.project.superuser().await?;
+    publish(&mut sql, "orders", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1]);
+    let silent: i32 = sqlx::query_scalar(LEADERS).fetch_one(&mut sql).await?;
+    signal("-STOP", silent)?;
+    let begin = Instant::now();
+    for n in 2..=20 {
+        publish(&mut sql, "orders", n).await?;
+    }
+    let arrived = numbers(&mut room, 19).await;
+    let took = begin.elapsed();
+    // Before anything may fail: nobody else wakes it.
+    signal("-CONT", silent)?;
+    assert_eq!(arrived?, (2..=20).collect::<Vec<i64>>());
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    for n in 21..=40 {
+        publish(&mut sql, "orders", n).await?;
+    }
+    assert_eq!(
+        numbers(&mut room, 20).await?,
+        (21..=40).collect::<Vec<i64>>()
+    );
+    nothing_more(&mut room).await?;
+    let leaders: Vec<i32> = sqlx::query_scalar(LEADERS).fetch_all(&mut sql).await?;
+    assert!(leaders.len() == 1 && leaders != [silent], "{leaders:?}");
+    for relay in relays {
+        relay.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_relay_that_stops_hands_over_at_once() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let first = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    publish(&mut sql, "orders", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1]);
+    let second = scene.relay().await?;
+    first.stop().await?;
+    let begin = Instant::now();
+    publish(&mut sql, "orders", 2).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [2]);
+    assert!(begin.elapsed() < Duration::from_secs(2));
+    second.stop().await
+}
+
+fn signal(signal: &str, pid: i32) -> anyhow::Result<()> {
+    let sent = Command::new("kill")
+        .args([signal, &pid.to_string()])
+        .status()?;
+    ensure!(sent.success(), "no process {pid}");
     Ok(())
 }
 

@@ -7,6 +7,7 @@
 //! the saved snapshot does not see. What was published since then goes out twice and is recognised
 //! by its id.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use ingot_bus::{Bus, Headers, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, Se
 use ingot_project::ProjectId;
 use ingot_telemetry::HeaderCarrier;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -83,16 +84,13 @@ impl Delivery {
     pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
         // Dropping the work at a stop loses nothing: the next relay begins at `delivered`.
         let ended = shutdown
-            .run_until_cancelled(async {
+            .run_until_cancelled(Box::pin(async {
                 self.catch_up().await?;
                 self.follow().await
-            })
+            }))
             .await;
         let Some(ended) = ended else {
-            if tokio::time::timeout(LAST_FLUSH, self.publisher.flush())
-                .await
-                .is_err()
-            {
+            if timeout(LAST_FLUSH, self.publisher.flush()).await.is_err() {
                 tracing::warn!(project = %self.project, "the bus did not confirm the last messages");
             }
             return Ok(());
@@ -119,7 +117,7 @@ impl Delivery {
                 self.publish(batch, &from).await?;
             }
         }
-        self.publisher.flush().await;
+        staying(&mut self.leadership, self.publisher.flush()).await?;
         if count > 0 {
             tracing::info!(project = %self.project, count, "caught up");
         }
@@ -169,7 +167,7 @@ impl Delivery {
             self.next_beat = self.next_beat.min(Instant::now() + BUSY_BEAT);
         }
         if let Some(beat) = returned {
-            self.publisher.flush().await;
+            staying(&mut self.leadership, self.publisher.flush()).await?;
             self.delivered = beat.snapshot;
             self.next_beat = Instant::now() + IDLE_BEAT;
             if self.unsaved {
@@ -223,7 +221,8 @@ impl Delivery {
             let Some(message) = message(row) else {
                 continue;
             };
-            if let Err(error) = self.publisher.publish(&message).instrument(span).await {
+            let publishing = self.publisher.publish(&message).instrument(span);
+            if let Err(error) = staying(&mut self.leadership, publishing).await? {
                 // The message itself is at fault; it must not stop the ones behind it.
                 tracing::error!(message = %id, %error, "a message cannot be put on the bus");
                 continue;
@@ -233,6 +232,21 @@ impl Delivery {
         }
         self.status.waiting(0);
         Ok(())
+    }
+}
+
+/// Shows the standbys that this relay is there while it waits for the bus; otherwise one of them
+/// would take its silence for the end.
+async fn staying<T>(
+    leadership: &mut Leadership,
+    waiting: impl Future<Output = T>,
+) -> Result<T, sqlx::Error> {
+    let mut waiting = pin!(waiting);
+    loop {
+        match timeout(IDLE_BEAT, &mut waiting).await {
+            Ok(done) => return Ok(done),
+            Err(_elapsed) => drop(leadership.beat().await?),
+        }
     }
 }
 

@@ -2,22 +2,32 @@
 //!
 //! Lock and LISTEN share one connection on purpose: whoever lost the connection lost the lock, and
 //! nobody can believe to be active while hearing nothing.
+//!
+//! A connection can also fall silent and stay open at the server's end, lock and all. So standbys
+//! listen to the active relay's heartbeats; when these stay away, the next term begins with a lock
+//! of its own. Whoever held the term before sees that with his next heartbeat, should he wake up,
+//! and steps down. What both may publish meanwhile is the same, and recognised by its id.
 
 use std::time::Duration;
 
 use futures::FutureExt;
 use ingot_project::{LoginRole, Project};
 use sqlx::postgres::{PgListener, PgPoolOptions};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
 use super::status::{Role, Status};
 use super::store;
 
 /// How often a standby asks for the lock.
-const POLL: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(200);
+/// A standby that hears no heartbeat for so long begins a new term. The active relay sends one at
+/// least every two seconds.
+const SILENCE: Duration = Duration::from_millis(4500);
 /// Longest wait for an answer of the database; longer means that the peer is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longest wait for the sending of a heartbeat, which costs the database nothing.
+const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Channel on which `realtime.messages` announces the id of each new row.
 const MESSAGES: &str = "realtime_message";
 /// Channel of the relay's own heartbeat.
@@ -35,6 +45,8 @@ pub(super) enum Heard {
 /// The lock of the active relay, and its connection.
 pub(super) struct Leadership {
     listener: PgListener,
+    /// Number of the term; whoever leads later has a higher one.
+    term: i32,
 }
 
 impl Leadership {
@@ -62,11 +74,34 @@ impl Leadership {
         // A new connection would not have the lock.
         listener.eager_reconnect(false);
         status.become_role(Role::Standby);
-        while !answered(store::try_lock(&mut listener)).await? {
-            tokio::time::sleep(POLL).await;
+        answered(listener.listen(HEARTBEAT)).await?;
+        let term = Self::stand_by(&mut listener).await?;
+        answered(listener.listen(MESSAGES)).await?;
+        Ok(Self { listener, term })
+    }
+
+    /// Waits until nobody leads, or whoever does has fallen silent. Returns the new term.
+    async fn stand_by(listener: &mut PgListener) -> Result<i32, sqlx::Error> {
+        let mut heard = Instant::now();
+        loop {
+            let silent = heard.elapsed() > SILENCE;
+            if let Some(term) = answered(store::begin_term(listener, silent)).await? {
+                if silent {
+                    tracing::warn!(
+                        term,
+                        "the active relay has fallen silent, a new term begins"
+                    );
+                }
+                return Ok(term);
+            }
+            match timeout(POLL, listener.try_recv()).await {
+                Ok(notification) => {
+                    notification?.ok_or_else(lost)?;
+                    heard = Instant::now();
+                }
+                Err(_elapsed) => {}
+            }
         }
-        answered(listener.listen_all([MESSAGES, HEARTBEAT])).await?;
-        Ok(Self { listener })
     }
 
     /// The connection, for queries; what it hears meanwhile is kept.
@@ -92,11 +127,21 @@ impl Leadership {
 
     /// Sends a heartbeat that comes back as [`Heard::Heartbeat`]. Returns its token and what was
     /// committed before it.
+    ///
+    /// # Errors
+    /// The database stays silent, or somebody else leads by now.
     pub(super) async fn beat(&mut self) -> Result<(String, String), sqlx::Error> {
         // Random, so that nobody else can send it first.
         let token = Uuid::new_v4().to_string();
-        let snapshot = answered(store::beat(&mut self.listener, HEARTBEAT, &token)).await?;
-        Ok((token, snapshot))
+        let beat = store::beat(&mut self.listener, HEARTBEAT, &token, self.term);
+        let (snapshot, is_current) = timeout(BEAT_TIMEOUT, beat)
+            .await
+            .unwrap_or_else(|_| Err(silent()))?;
+        if is_current {
+            Ok((token, snapshot))
+        } else {
+            Err(replaced())
+        }
     }
 }
 
@@ -123,6 +168,10 @@ pub(super) fn silent() -> sqlx::Error {
         std::io::ErrorKind::TimedOut,
         "the database stays silent",
     ))
+}
+
+fn replaced() -> sqlx::Error {
+    sqlx::Error::Protocol("another relay leads by now".to_owned())
 }
 
 fn lost() -> sqlx::Error {

@@ -7,8 +7,9 @@ use sqlx::postgres::{PgListener, PgRow};
 use sqlx::{Executor, Row};
 use uuid::Uuid;
 
-/// Key of the active relay's lock ("relay" in ASCII); advisory locks belong to one database.
-const LOCK: i64 = 0x72_65_6c_61_79;
+/// First key of the active relay's lock ("rela" in ASCII), the second is the number of its term.
+/// Advisory locks belong to one database.
+const LOCK: i32 = 0x72_65_6c_61;
 
 /// A row of `realtime.messages` whose channel is enabled.
 #[derive(Debug)]
@@ -25,24 +26,77 @@ pub(super) struct MessageRow {
     pub(super) age: f64,
 }
 
-pub(super) async fn try_lock(listener: &mut PgListener) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select pg_try_advisory_lock($1)")
+/// Takes the lock of the next term if nobody leads or, where `silent` says that whoever leads is not
+/// heard, of the term after his; he is cut off then. Returns its number; `None` if somebody else
+/// leads. Who is not heard because a statement of his takes its time does lead.
+pub(super) async fn begin_term(
+    listener: &mut PgListener,
+    silent: bool,
+) -> Result<Option<i32>, sqlx::Error> {
+    let leading: Option<(i32, i32, bool)> = sqlx::query_as(
+        "select
+            l.objid::bigint::int,
+            l.pid,
+            coalesce(
+                a.state = 'active' and a.query_start > clock_timestamp() - interval '1 min', false
+            )
+        from pg_locks as l
+        left join pg_stat_activity as a on a.pid = l.pid
+        where l.locktype = 'advisory'
+            and l.objsubid = 2
+            and l.granted
+            and l.database = (select oid from pg_database where datname = current_database())
+            and l.classid = $1::oid
+        order by l.objid desc
+        limit 1",
+    )
+    .bind(LOCK)
+    .fetch_optional(&mut *listener)
+    .await?;
+    let term = match leading {
+        Some((_, _, busy)) if busy || !silent => return Ok(None),
+        Some((leading, ..)) => leading.wrapping_add(1).max(0),
+        None => 0,
+    };
+    let locked: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
         .bind(LOCK)
-        .fetch_one(listener)
-        .await
+        .bind(term)
+        .fetch_one(&mut *listener)
+        .await?;
+    if let (true, Some((_, pid, _))) = (locked, leading) {
+        let end = sqlx::query("select pg_terminate_backend($1)").bind(pid);
+        listener.execute(end).await?;
+    }
+    Ok(locked.then_some(term))
 }
 
-/// Notifies ourselves; returns the snapshot from before.
+/// Notifies ourselves; returns the snapshot from before, and whether `term` is still the highest.
 pub(super) async fn beat(
     listener: &mut PgListener,
     channel: &str,
     token: &str,
-) -> Result<String, sqlx::Error> {
-    sqlx::query_scalar("select pg_current_snapshot()::text from pg_notify($1, $2)")
-        .bind(channel)
-        .bind(token)
-        .fetch_one(listener)
-        .await
+    term: i32,
+) -> Result<(String, bool), sqlx::Error> {
+    sqlx::query_as(
+        "select
+            pg_current_snapshot()::text,
+            not exists (
+                select from pg_locks
+                where locktype = 'advisory'
+                    and objsubid = 2
+                    and granted
+                    and database = (select oid from pg_database where datname = current_database())
+                    and classid = $3::oid
+                    and objid::bigint > $4
+            )
+        from pg_notify($1, $2)",
+    )
+    .bind(channel)
+    .bind(token)
+    .bind(LOCK)
+    .bind(i64::from(term))
+    .fetch_one(listener)
+    .await
 }
 
 /// The snapshot up to which everything is on the bus, and one taken now. A stored one from the
