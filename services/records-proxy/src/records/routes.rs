@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use axum::RequestExt;
 use axum::extract::rejection::{BytesRejection, PathRejection};
-use axum::extract::{DefaultBodyLimit, FromRef, Path, Request, State};
+use axum::extract::{FromRef, Path, Request, State};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
 use http::StatusCode;
-use ingot_http::{ApiError, BodySettings, Code, Forwarded, Routes};
+use ingot_http::{ApiError, BodySettings, Code, Forwarded, Routes, with_bodies};
 use ingot_identity::{Authenticator, Identity, VerifyUser};
 
 use super::schema::NameError;
@@ -39,11 +39,7 @@ pub(crate) fn router(api: Api, body: &BodySettings) -> Routes {
     let routes = Routes::new()
         .route("/api/database/records/{table}", on(methods, table))
         .route("/api/database/rpc/{function}", on(methods, function));
-    routes.map(|router| {
-        router
-            .layer(DefaultBodyLimit::max(body.json_limit()))
-            .with_state(api)
-    })
+    routes.map(|router| with_bodies(router, body).with_state(api))
 }
 
 type Name = Result<Path<String>, PathRejection>;

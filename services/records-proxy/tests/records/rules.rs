@@ -74,6 +74,16 @@ async fn bodies_are_checked_before_they_are_executed() {
         ann.post("rpc/add", body)
             .await
             .refused(400, "INVALID_INPUT");
+        for caller in ["", "a.b.c", "anon_wrong"] {
+            scene
+                .caller(caller)
+                .post("records/notes", body)
+                .await
+                .refused(400, "INVALID_INPUT");
+        }
+        ann.send(Method::DELETE, "records/notes", Some(body), &[])
+            .await
+            .refused(400, "INVALID_INPUT");
     }
     let large = json!({"id": 1, "body": "x".repeat(2000)}).to_string();
     ann.post("records/notes", &large)
@@ -108,7 +118,7 @@ async fn bodies_are_checked_before_they_are_executed() {
         .send(
             Method::DELETE,
             "records/notes?id=eq.1",
-            Some("not json"),
+            Some(r#"{"id":2}"#),
             &[],
         )
         .await;
