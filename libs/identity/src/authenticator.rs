@@ -10,11 +10,12 @@ use moka::future::Cache as AsyncCache;
 use moka::sync::Cache;
 use tokio_util::sync::CancellationToken;
 
+use crate::cloud::CloudKeys;
 use crate::key_ring::KeyRing;
 use crate::keys::{ANON_KEY_PREFIX, API_KEY_PREFIX};
 use crate::signing_key::SigningKey;
 use crate::tokens;
-use crate::{AccessClaims, AuthError, Identity};
+use crate::{AccessClaims, AuthError, CloudSettings, Identity};
 
 /// Projects whose keys are remembered at once.
 const MAX_PROJECTS: u64 = 10_000;
@@ -31,6 +32,7 @@ pub struct Authenticator {
     pools: Pools,
     rings: AsyncCache<ProjectId, Arc<KeyRing>>,
     signing: Cache<ProjectId, Arc<SigningKey>>,
+    cloud: Option<CloudKeys>,
 }
 
 impl Authenticator {
@@ -46,7 +48,18 @@ impl Authenticator {
                 .max_capacity(MAX_PROJECTS)
                 .time_to_live(SIGNING_KEY_LIFETIME)
                 .build(),
+            cloud: None,
         }
+    }
+
+    /// The same, which also believes a control plane about the administrators of the projects that
+    /// are bound to it.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn with_cloud(mut self, settings: &CloudSettings) -> Result<Self, reqwest::Error> {
+        self.cloud = Some(CloudKeys::new(settings)?);
+        Ok(self)
     }
 
     /// Forgets keys as soon as another process tells that they changed, until `shutdown`.
@@ -122,6 +135,21 @@ impl Authenticator {
             };
         }
         tokens::read_shared_secret_token(token, project)
+    }
+
+    /// Verifies a control plane's word about who administers the project.
+    pub async fn verify_cloud_token(
+        &self,
+        project: &Project,
+        token: &str,
+    ) -> Result<Identity, AuthError> {
+        if !tokens::claims_to_be_cloud(token) {
+            return Err(AuthError::CloudToken);
+        }
+        match &self.cloud {
+            Some(cloud) => cloud.verify(project, token).await,
+            None => Err(AuthError::CloudUnbound),
+        }
     }
 
     /// Verifies an API key, whatever it looks like.

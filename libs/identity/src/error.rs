@@ -27,9 +27,15 @@ pub enum AuthError {
     /// A missing or wrong API key.
     #[error("the API key is missing or not valid")]
     InvalidApiKey,
-    /// A token of a cloud control plane, which this server does not trust.
-    #[error("tokens of a cloud control plane are not accepted here")]
+    /// A control plane's token with a bad form, signature, time or claim.
+    #[error("the control plane's token is invalid or expired")]
     CloudToken,
+    /// A control plane's token about another project.
+    #[error("the control plane's token is for another project")]
+    CloudProject,
+    /// A control plane's token, and the project is bound to none.
+    #[error("the project is bound to no control plane: PROJECT_ID is not set")]
+    CloudUnbound,
     /// A valid caller who is no administrator.
     #[error("this needs the project's administrator")]
     NotAdmin,
@@ -63,9 +69,21 @@ impl From<AuthError> for ApiError {
             .with_hint(API_KEY_HINT),
             AuthError::CloudToken => unauthorized(
                 Code::AuthInvalidCredentials,
-                "Tokens of a cloud control plane are not accepted here",
+                "The control plane's token is invalid or expired",
             )
             .with_hint(TOKEN_HINT),
+            AuthError::CloudProject => Self::new(
+                StatusCode::FORBIDDEN,
+                Code::AuthUnauthorized,
+                "The control plane's token is for another project",
+            )
+            .with_hint(TOKEN_HINT),
+            AuthError::CloudUnbound => Self::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                Code::InternalError,
+                "This project is bound to no control plane",
+            )
+            .with_hint("Set PROJECT_ID, or sign in with this server's own credentials"),
             AuthError::NotAdmin => Self::new(
                 StatusCode::FORBIDDEN,
                 Code::AuthUnauthorized,

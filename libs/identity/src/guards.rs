@@ -84,7 +84,7 @@ impl Authenticator {
         }
     }
 
-    /// `verifyAdmin`: API key, or a token whose role is `project_admin`.
+    /// `verifyAdmin`: API key, a control plane's token, or one whose role is `project_admin`.
     pub async fn verify_admin(
         &self,
         project: &Project,
@@ -96,7 +96,7 @@ impl Authenticator {
         }
         let token = credentials.bearer.ok_or(AuthError::MissingToken)?;
         if claims_to_be_cloud(token) {
-            return Err(AuthError::CloudToken);
+            return self.verify_cloud_token(project, token).await;
         }
         let identity = self.verify_token(project, token).await?;
         if identity.is_admin() {

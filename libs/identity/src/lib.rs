@@ -6,6 +6,7 @@
 
 mod authenticator;
 mod cipher;
+mod cloud;
 mod error;
 mod guards;
 mod identity;
@@ -17,6 +18,7 @@ mod tokens;
 
 pub use authenticator::Authenticator;
 pub use cipher::{CipherError, SecretCipher};
+pub use cloud::{CloudSettings, is_cloud_subject};
 pub use error::AuthError;
 pub use guards::{VerifyAdmin, VerifyApiKey, VerifyToken, VerifyUser};
 pub use identity::{Credential, Identity, Role};

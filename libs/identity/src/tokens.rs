@@ -27,7 +27,9 @@ pub const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Life of a token for PostgREST.
 const POSTGREST_LIFETIME: Duration = Duration::from_mins(5);
 /// Longest token that is looked at; header limits are of the same size.
-const MAX_TOKEN_BYTES: usize = 16 * 1024;
+pub(crate) const MAX_TOKEN_BYTES: usize = 16 * 1024;
+/// `type` of the tokens that a control plane gives to administrators.
+pub(crate) const CLOUD_TYPE: &str = "project_authorization";
 /// `type` of refresh tokens.
 const REFRESH_TYPE: &str = "refresh";
 /// `iss` of refresh tokens. Clients of InsForge hold such tokens, so the name stays.
@@ -145,7 +147,7 @@ pub(crate) fn key_id(token: &str) -> Option<String> {
 pub(crate) fn claims_to_be_cloud(token: &str) -> bool {
     token.len() <= MAX_TOKEN_BYTES
         && jsonwebtoken::dangerous::insecure_decode_claims::<ForeignClaims>(token)
-            .is_ok_and(|claims| claims.kind == "project_authorization")
+            .is_ok_and(|claims| claims.kind == CLOUD_TYPE)
 }
 
 /// Reads an access token that was signed with the RSA key.

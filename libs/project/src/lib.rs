@@ -73,4 +73,6 @@ pub struct Project {
     pub encryption_key: Secret,
     /// Whether third-party access tokens may name `project_admin` (contract, auth §13).
     pub third_party_admins: bool,
+    /// Its id at a cloud control plane, whose tokens then open it to its administrators.
+    pub cloud_project: Option<String>,
 }

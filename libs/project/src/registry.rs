@@ -21,6 +21,8 @@ ingot_config::settings! {
         /// Whether a token that somebody else signed with `JWT_SECRET` may name `project_admin`.
         /// Off, whoever gets hold of that secret is no administrator by it.
         third_party_admins: bool = "INGOT_THIRD_PARTY_ADMINS", default "true";
+        /// Id of the project at a cloud control plane, which may then let its administrators in.
+        cloud_project: Option<String> = "PROJECT_ID";
     }
 }
 
@@ -82,6 +84,7 @@ impl ProjectRegistry {
                 .unwrap_or_else(|| settings.jwt_secret.clone()),
             jwt_secret: settings.jwt_secret,
             third_party_admins: settings.third_party_admins,
+            cloud_project: settings.cloud_project,
         };
         Self::of([project])
     }

@@ -59,6 +59,7 @@ impl TestProject {
             jwt_secret: Secret::new(random_hex()),
             encryption_key: Secret::new(random_hex()),
             third_party_admins: true,
+            cloud_project: None,
         };
         let registry = Arc::new(ProjectRegistry::of([project])?);
         let project = registry.get(&id).cloned().context("just registered")?;

@@ -16,7 +16,6 @@ use crate::Config;
 use crate::advance::Uploads;
 use crate::auth::Auth;
 use crate::dashboard::MAX_STREAMS;
-use crate::platform::PlatformSettings;
 
 /// SQL texts that are parsed at the same time; parsing is short and uses a core fully.
 const PARALLEL_PARSERS: usize = 4;
@@ -32,8 +31,6 @@ pub(crate) struct App {
     pub(crate) identity: Authenticator,
     /// What the accounts' domain keeps in memory.
     pub(crate) auth: Arc<Auth>,
-    /// What the service says about itself.
-    pub(crate) platform: Arc<PlatformSettings>,
     /// What administrators' SQL may not do.
     pub(crate) guard: Guard,
     /// Files that administrators send.
@@ -50,14 +47,13 @@ impl App {
     pub(crate) async fn new(config: &Config, shutdown: &CancellationToken) -> anyhow::Result<Self> {
         let pools = Pools::new(Arc::new(config.registry.clone()), config.pools.clone());
         let bus = Bus::connect(&config.bus, "ingot-api").await?;
-        let identity = Authenticator::new(pools.clone());
+        let identity = Authenticator::new(pools.clone()).with_cloud(&config.cloud)?;
         identity.watch(&bus, shutdown);
         Ok(Self {
             pools,
             bus,
             identity,
             auth: Arc::new(Auth::new(config.admin.clone())),
-            platform: Arc::new(config.platform.clone()),
             guard: Guard::new(PARALLEL_PARSERS),
             uploads: Uploads::new(config.uploads.clone()),
             dashboard_streams: Arc::new(Semaphore::new(MAX_STREAMS)),

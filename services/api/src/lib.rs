@@ -23,8 +23,9 @@ pub use advance::UploadSettings;
 pub use auth::AdminAccount;
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
+use ingot_identity::CloudSettings;
 use ingot_project::{PoolSettings, ProjectRegistry};
-pub use platform::{BesideSettings, PlatformSettings};
+pub use platform::BesideSettings;
 use tokio_util::sync::CancellationToken;
 
 /// Port when `INGOT_LISTEN` is not set.
@@ -47,8 +48,8 @@ ingot_config::configuration! {
         bus: BusSettings;
         /// The dashboard's administrator.
         admin: AdminAccount;
-        /// What it says about itself.
-        platform: PlatformSettings;
+        /// The control plane that it believes.
+        cloud: CloudSettings;
         /// Services beside the backend.
         beside: BesideSettings;
         /// The projects that it serves.

@@ -42,7 +42,7 @@ impl App {
         let registry = Arc::new(config.bootstrap.registry.clone());
         let pools = Pools::new(Arc::clone(&registry), config.pools.clone());
         let bus = Bus::connect(&config.bus, "ingot-migration").await?;
-        let identity = Authenticator::new(pools.clone());
+        let identity = Authenticator::new(pools.clone()).with_cloud(&config.cloud)?;
         identity.watch(&bus, shutdown);
         Ok(Self {
             gate: Gate::new(&config.bootstrap, registry),

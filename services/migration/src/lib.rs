@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
-use ingot_identity::SeedSettings;
+use ingot_identity::{CloudSettings, SeedSettings};
 use ingot_project::{DatabaseSettings, PoolSettings, ProjectRegistry};
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +61,8 @@ ingot_config::configuration! {
         pools: PoolSettings;
         /// Its connection to NATS.
         bus: BusSettings;
+        /// The control plane that it believes.
+        cloud: CloudSettings;
         /// The databases that it brings up.
         bootstrap: BootstrapConfig;
     }

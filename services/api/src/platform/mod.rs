@@ -6,14 +6,6 @@ use ingot_config::Secret;
 pub(crate) use routes::router;
 
 ingot_config::settings! {
-    /// What the service says about itself.
-    pub struct PlatformSettings {
-        /// Id of the project at a cloud control plane, for tools that ask for it.
-        cloud_project: Option<String> = "PROJECT_ID";
-    }
-}
-
-ingot_config::settings! {
     /// Services beside the backend that an environment made for InsForge names. They are read and
     /// checked, so that such an environment starts unchanged; nothing calls them yet.
     pub struct BesideSettings {

@@ -68,8 +68,8 @@ async fn key_set(State(app): State<App>, forwarded: Forwarded) -> Json<Value> {
     Json(json!({ "keys": keys }))
 }
 
-async fn project_id(State(app): State<App>, VerifyAdmin(_): VerifyAdmin) -> Json<Value> {
-    Json(json!({ "projectId": app.platform.cloud_project }))
+async fn project_id(VerifyAdmin(_): VerifyAdmin, forwarded: Forwarded) -> Json<Value> {
+    Json(json!({ "projectId": forwarded.project.cloud_project }))
 }
 
 async fn auth_metadata(

