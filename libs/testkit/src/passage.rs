@@ -3,13 +3,16 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 256;
+/// Bytes that are passed on at once.
+const PIECE: usize = 16 * 1024;
 
 /// A port that leads to a server while it is open. Shut, it refuses connections and has cut those
 /// that were there, as if the server were gone.
@@ -18,6 +21,7 @@ pub struct Passage {
     address: SocketAddr,
     server: SocketAddr,
     state: State,
+    held: watch::Sender<bool>,
 }
 
 #[derive(Debug)]
@@ -38,6 +42,7 @@ impl Passage {
             address: socket.local_addr()?,
             server: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             state: State::Shut(Some(socket)),
+            held: watch::Sender::new(false),
         })
     }
 
@@ -58,13 +63,23 @@ impl Passage {
         let listener = socket.listen(BACKLOG)?;
         let shut = CancellationToken::new();
         let mut accepting = JoinSet::new();
-        let lead = lead(listener, self.server);
+        let lead = lead(listener, self.server, self.held.subscribe());
         let until_shut = shut.clone();
         accepting.spawn(async move {
             until_shut.run_until_cancelled(lead).await;
         });
         self.state = State::Open(shut, accepting);
         Ok(())
+    }
+
+    /// Keeps all bytes back while the connections stay, as a server does that hangs.
+    pub fn hold(&self) {
+        self.held.send_replace(true);
+    }
+
+    /// Passes on what was kept back, and everything after it.
+    pub fn release(&self) {
+        self.held.send_replace(false);
     }
 
     /// Cuts all connections and refuses further ones.
@@ -94,21 +109,45 @@ fn bound(address: SocketAddr) -> io::Result<TcpSocket> {
 }
 
 /// Accepts connections and passes their bytes on, both for as long as the future lives.
-async fn lead(listener: TcpListener, server: SocketAddr) {
+async fn lead(listener: TcpListener, server: SocketAddr, held: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((client, _)) = accepted {
-                connections.spawn(pass(client, server));
+                connections.spawn(pass(client, server, held.clone()));
             },
             Some(_) = connections.join_next() => {}
         }
     }
 }
 
-async fn pass(mut client: TcpStream, server: SocketAddr) {
-    if let Ok(mut server) = TcpStream::connect(server).await {
-        // A connection that breaks is what its ends have to cope with.
-        copy_bidirectional(&mut client, &mut server).await.ok();
+async fn pass(client: TcpStream, server: SocketAddr, held: watch::Receiver<bool>) {
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
+    // A connection that breaks is what its ends have to cope with.
+    let _broken = tokio::try_join!(
+        copy(from_client, to_server, held.clone()),
+        copy(from_server, to_client, held),
+    );
+}
+
+async fn copy(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut held: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = from.read(&mut piece).await?;
+        held.wait_for(|held| !held)
+            .await
+            .map_err(io::Error::other)?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(&piece[..length]).await?;
     }
 }
