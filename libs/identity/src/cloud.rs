@@ -124,7 +124,7 @@ impl CloudKeys {
             .map_err(|cause| AuthError::Unavailable(cause.clone()))?;
         let key = keys.get(&id).ok_or(AuthError::CloudToken)?;
         let claims = key.read(token).ok_or(AuthError::CloudToken)?;
-        administrator(claims, bound_to)
+        administrator(&claims, bound_to)
     }
 
     /// The key set, fetched again if it lacks `id` and is not brand-new. Concurrent callers share
@@ -226,7 +226,7 @@ fn signature(named: KeyAlgorithm) -> Option<Algorithm> {
     }
 }
 
-fn administrator(claims: Claims, bound_to: &str) -> Result<Identity, AuthError> {
+fn administrator(claims: &Claims, bound_to: &str) -> Result<Identity, AuthError> {
     if claims.project_id.as_deref() != Some(bound_to) {
         return Err(AuthError::CloudProject);
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -139,15 +140,13 @@ async fn copy(
     mut to: impl AsyncWrite + Unpin,
     mut held: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
-    loop {
-        let length = from.read(&mut piece).await?;
+    let mut piece = BytesMut::with_capacity(PIECE);
+    while from.read_buf(&mut piece).await? > 0 {
         held.wait_for(|held| !held)
             .await
             .map_err(io::Error::other)?;
-        if length == 0 {
-            return to.shutdown().await;
-        }
-        to.write_all(&piece[..length]).await?;
+        to.write_all_buf(&mut piece).await?;
+        piece.reserve(PIECE);
     }
+    to.shutdown().await
 }

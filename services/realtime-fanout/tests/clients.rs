@@ -257,7 +257,7 @@ async fn policies_decide_who_subscribes_and_publishes() -> anyhow::Result<()> {
             assert_eq!(payload, json!({"n": 1}));
             return node.stop().await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     anyhow::bail!("the message was not stored")
 }
@@ -387,8 +387,8 @@ async fn a_connected_admin_misses_no_change() -> anyhow::Result<()> {
         .connect(scene.connect("anon", &node, &scene.anon_auth()))
         .await?;
     let early = sockets.rest().await?;
-    if held.elapsed() > FEED_PATIENCE {
-        eprintln!("the machine is too slow to look at what happens before the patience ends");
+    if held.elapsed() >= FEED_PATIENCE {
+        // The machine was too busy for this look, and the patience has rightly ended.
         return node.stop().await;
     }
     assert_eq!(early, Vec::<Value>::new());

@@ -2,6 +2,7 @@
 //! out, as the contract says.
 
 use serde::Serialize;
+use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool};
 
 /// Which part of a listing is wanted.
@@ -13,6 +14,25 @@ pub(super) struct Part {
     pub(super) limit: Option<i64>,
     /// Objects to leave out first.
     pub(super) offset: i64,
+}
+
+/// The rows of `query`, whose parameters are the schema and the fields of `part`.
+async fn list<T>(
+    query: &'static str,
+    pool: &PgPool,
+    schema: &str,
+    part: &Part,
+) -> sqlx::Result<Vec<T>>
+where
+    T: for<'row> FromRow<'row, PgRow> + Send + Unpin,
+{
+    sqlx::query_as(query)
+        .bind(schema)
+        .bind(&part.search)
+        .bind(part.limit)
+        .bind(part.offset)
+        .fetch_all(pool)
+        .await
 }
 
 #[derive(Debug, Serialize, FromRow)]
@@ -51,7 +71,7 @@ pub(super) async fn functions(
     schema: &str,
     part: &Part,
 ) -> sqlx::Result<Vec<Function>> {
-    sqlx::query_as(
+    list(
         "select p.proname::text as function_name, pg_get_functiondef(p.oid) as function_def,
                 p.prokind::text as kind
          from pg_catalog.pg_proc p
@@ -63,12 +83,10 @@ pub(super) async fn functions(
            and ($2::text is null or position(lower($2) in lower(p.proname)) > 0)
          order by p.proname, p.oid
          limit $3 offset $4",
+        pool,
+        schema,
+        part,
     )
-    .bind(schema)
-    .bind(&part.search)
-    .bind(part.limit)
-    .bind(part.offset)
-    .fetch_all(pool)
     .await
 }
 
@@ -84,7 +102,7 @@ pub(super) struct Index {
 }
 
 pub(super) async fn indexes(pool: &PgPool, schema: &str, part: &Part) -> sqlx::Result<Vec<Index>> {
-    sqlx::query_as(
+    list(
         "select t.relname::text as table_name, i.relname::text as index_name,
                 pg_get_indexdef(i.oid) as index_def, x.indisunique as is_unique,
                 x.indisprimary as is_primary
@@ -97,12 +115,10 @@ pub(super) async fn indexes(pool: &PgPool, schema: &str, part: &Part) -> sqlx::R
              or position(lower($2) in lower(i.relname)) > 0)
          order by t.relname, i.relname
          limit $3 offset $4",
+        pool,
+        schema,
+        part,
     )
-    .bind(schema)
-    .bind(&part.search)
-    .bind(part.limit)
-    .bind(part.offset)
-    .fetch_all(pool)
     .await
 }
 
@@ -124,7 +140,7 @@ pub(super) async fn policies(
     schema: &str,
     part: &Part,
 ) -> sqlx::Result<Vec<Policy>> {
-    sqlx::query_as(
+    list(
         "select tablename::text as table_name, policyname::text as policy_name, cmd,
                 roles::text[] as roles, qual, with_check
          from pg_catalog.pg_policies
@@ -133,12 +149,10 @@ pub(super) async fn policies(
              or position(lower($2) in lower(policyname)) > 0)
          order by tablename, policyname
          limit $3 offset $4",
+        pool,
+        schema,
+        part,
     )
-    .bind(schema)
-    .bind(&part.search)
-    .bind(part.limit)
-    .bind(part.offset)
-    .fetch_all(pool)
     .await
 }
 
@@ -162,7 +176,7 @@ pub(super) async fn triggers(
     schema: &str,
     part: &Part,
 ) -> sqlx::Result<Vec<Trigger>> {
-    sqlx::query_as(
+    list(
         "select c.relname::text as table_name, t.tgname::text as trigger_name,
                 case when t.tgtype & 2 > 0 then 'BEFORE' when t.tgtype & 64 > 0 then 'INSTEAD OF'
                      else 'AFTER' end as action_timing,
@@ -182,11 +196,9 @@ pub(super) async fn triggers(
              or position(lower($2) in lower(t.tgname)) > 0)
          order by c.relname, t.tgname, e.event
          limit $3 offset $4",
+        pool,
+        schema,
+        part,
     )
-    .bind(schema)
-    .bind(&part.search)
-    .bind(part.limit)
-    .bind(part.offset)
-    .fetch_all(pool)
     .await
 }
