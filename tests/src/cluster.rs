@@ -158,7 +158,11 @@ impl TestCluster {
         self.signal(pid_file, "-TERM")
     }
 
-    fn signal(&self, pid_file: &str, signal: &str) -> anyhow::Result<i32> {
+    /// Sends that process a signal, such as `-USR1`.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn signal(&self, pid_file: &str, signal: &str) -> anyhow::Result<i32> {
         let pid = self.pid(pid_file)?;
         let done = Command::new("kill")
             .args([signal, &pid.to_string()])

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod collector;
+pub mod monitoring;
 
 pub use cluster::{TestCluster, eventually, is_running};
 pub use collector::Collector;

@@ -9,7 +9,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use ingot_e2e::{TestCluster, is_running};
+use ingot_e2e::{TestCluster, eventually, is_running, monitoring};
 
 /// As `make cluster EDGES=2 FANOUT=3 RELAYS=2 API=2`.
 const SEVERAL: [&str; 8] = [
@@ -121,8 +121,53 @@ async fn several_of_each_are_announced_and_work_together() {
         assert!(metrics.contains(series), "{service}: {series}: {metrics}");
     }
 
+    assert_eq!(unknown_metrics(&cluster).await, BTreeSet::new());
+    logs_more_and_less_while_it_runs(&cluster).await;
+
     drop(cluster);
     for pid in pids {
         assert!(!is_running(pid), "{pid} still runs");
+    }
+}
+
+/// What the dashboard and the alerts name and no process has.
+async fn unknown_metrics(cluster: &TestCluster) -> BTreeSet<String> {
+    let mut exported = BTreeSet::new();
+    for (service, _) in COUNTS {
+        let metrics = cluster.metrics(service).await.unwrap();
+        let series = metrics.lines().filter(|line| !line.starts_with('#'));
+        exported.extend(series.filter_map(|line| {
+            let name = line.split(['{', ' ']).next()?;
+            Some(name.to_owned())
+        }));
+    }
+    // Only in a container with a limit.
+    exported.insert("process_memory_limit_bytes".to_owned());
+    let expressions = monitoring::expressions().unwrap();
+    let named = expressions
+        .values()
+        .flat_map(|expression| monitoring::metrics_in(expression));
+    named
+        .filter(|name| !exported.contains(*name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Signals change the level of the log.
+async fn logs_more_and_less_while_it_runs(cluster: &TestCluster) {
+    let log = cluster.data().join("logs/api.log");
+    let changes = || std::fs::read_to_string(&log).unwrap();
+    for (signal, level) in [("-USR1", "debug"), ("-USR2", "info")] {
+        let before = changes().len();
+        cluster.signal("API_PIDFILE", signal).unwrap();
+        eventually(async || {
+            let log = changes();
+            let new = log.get(before..).unwrap_or_default();
+            let changed = new.contains("the log level was changed") && new.contains(level);
+            anyhow::ensure!(changed, "{signal}: {new}");
+            Ok(())
+        })
+        .await
+        .unwrap();
     }
 }

@@ -27,6 +27,15 @@ const MAX_BACKOFF: Duration = Duration::from_secs(2);
 /// rooms notice and fetch.
 const SUBSCRIPTION_CAPACITY: usize = 4096;
 
+/// What a bus counts when something is amiss.
+const COUNTERS: [&str; 5] = [
+    "bus_messages_dropped_total",
+    "bus_room_gaps_total",
+    "bus_room_losses_total",
+    "bus_room_messages_fetched_total",
+    "bus_room_resends_total",
+];
+
 ingot_config::settings! {
     /// The message bus.
     pub struct BusSettings {
@@ -137,6 +146,8 @@ impl Bus {
         if let Some((user, password)) = credentials(settings, &servers) {
             options = options.user_and_password(user, password);
         }
+        metrics::gauge!("bus_connected").set(0);
+        ingot_telemetry::begin_at_zero(&COUNTERS);
         let client = options.connect(servers).await?;
         let jetstream = jetstream::new(client.clone());
         Ok(Self {

@@ -39,10 +39,12 @@ impl Observer {
         match event {
             async_nats::Event::Connected => {
                 tracing::info!("connected to NATS");
+                metrics::gauge!("bus_connected").set(1);
                 self.interruptions.send_modify(|last| last.number += 1);
             }
             async_nats::Event::Disconnected => {
                 tracing::warn!("disconnected from NATS");
+                metrics::gauge!("bus_connected").set(0);
                 // Told with the next connection: before it, nothing can be done.
                 self.interruptions.send_if_modified(|last| {
                     last.since = OffsetDateTime::now_utc() - UNNOTICED;

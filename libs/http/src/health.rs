@@ -114,6 +114,7 @@ impl Health {
 
 async fn ready(State(health): State<Health>) -> Response {
     let failures = health.failures().await;
+    metrics::gauge!("ingot_ready").set(f64::from(u8::from(failures.is_empty())));
     let (status, mut body) = if failures.is_empty() {
         (StatusCode::OK, json!({ "status": "ready" }))
     } else {

@@ -46,12 +46,16 @@ impl LoginRole {
 
     /// Name of the role in PostgreSQL, for example `default_service`.
     pub fn name(self, project: &ProjectId) -> String {
-        let suffix = match self {
+        format!("{project}_{}", self.label())
+    }
+
+    /// What comes after the project in its name, which is also its name in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
             Self::Service => "service",
             Self::Authenticator => "authenticator",
             Self::Sql => "sql",
-        };
-        format!("{project}_{suffix}")
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connection pools that belong to a project: opened on demand, empty again when nobody asks.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -29,8 +29,13 @@ ingot_config::settings! {
 pub struct Pools {
     registry: Arc<ProjectRegistry>,
     settings: PoolSettings,
-    open: Cache<(ProjectId, LoginRole), PgPool>,
+    open: Arc<Open>,
 }
+
+type Open = Cache<(ProjectId, LoginRole), PgPool>;
+
+/// All pools of the process, for its metrics.
+static ALL: Mutex<Vec<Weak<Open>>> = Mutex::new(Vec::new());
 
 /// No pool can be had.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +52,11 @@ impl Pools {
             .max_capacity(MAX_PROJECTS)
             .time_to_idle(Duration::from_mins(10))
             .build();
+        let open = Arc::new(open);
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|pools| pools.strong_count() > 0);
+        all.push(Arc::downgrade(&open));
+        ingot_telemetry::read_on_demand(measure);
         Self {
             registry,
             settings,
@@ -76,5 +86,26 @@ impl Pools {
             .acquire_timeout(self.settings.acquire_timeout.0)
             .idle_timeout(self.settings.idle_timeout.0)
             .connect_lazy_with(project.connect_options(role))
+    }
+}
+
+/// Tells how many connections are open, in use and allowed, by login role over all projects.
+fn measure() {
+    let all = ALL.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let pools: Vec<_> = all.iter().filter_map(Weak::upgrade).collect();
+    for role in LoginRole::ALL {
+        let (mut open, mut used, mut most) = (0, 0, 0);
+        for cache in &pools {
+            for (_, pool) in cache.iter().filter(|(key, _)| key.1 == role) {
+                let (size, idle) = (pool.size(), u32::try_from(pool.num_idle()).unwrap_or(0));
+                open += size;
+                used += size.saturating_sub(idle);
+                most += pool.options().get_max_connections();
+            }
+        }
+        let gauge = |name, count: u32| metrics::gauge!(name, "role" => role.label()).set(count);
+        gauge("database_pool_connections", open);
+        gauge("database_pool_connections_used", used);
+        gauge("database_pool_connections_max", most);
     }
 }

@@ -2,14 +2,16 @@
 //! frame in which every service runs (configuration, signals, exit code).
 
 mod context;
+mod level;
 mod logs;
 mod measure;
 mod output;
+mod process;
 mod record;
 mod run;
 
 pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
 pub use logs::{LogFormat, Telemetry, TelemetryError, TelemetrySettings, exports_traces, init};
-pub use measure::metrics_text;
+pub use measure::{begin_at_zero, metrics_text, read_on_demand};
 pub use record::log_record;
 pub use run::{run, shutdown_on_signal};

@@ -8,10 +8,11 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer};
 
+use crate::level::Level;
 use crate::output::{self, Buffering, Lines};
 use crate::record;
 
@@ -52,10 +53,6 @@ impl SettingValue for LogFormat {
     }
 }
 
-/// The proxy library reports clients that hang up as errors; the edge's request log tells what
-/// became of each request. `LOG_LEVEL` may bring the lines back.
-const QUIET: &str = "pingora_proxy=off,pingora_core=warn";
-
 static EXPORTS_TRACES: AtomicBool = AtomicBool::new(false);
 
 /// Whether spans leave this process. Who has a cheaper way to pass a trace on may use it if not.
@@ -67,6 +64,7 @@ pub fn exports_traces() -> bool {
 /// them. Lines after that are written where they arise.
 #[derive(Debug)]
 pub struct Telemetry {
+    level: Level,
     provider: Option<SdkTracerProvider>,
     buffering: Buffering,
 }
@@ -88,7 +86,11 @@ pub enum TelemetryError {
 /// Starts logs, traces and metrics for this process under a service name.
 pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
     crate::measure::install();
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", settings.log_level))?;
+    let version = env!("CARGO_PKG_VERSION");
+    metrics::gauge!("ingot_build_info", "service" => service.to_owned(), "version" => version)
+        .set(1);
+    crate::begin_at_zero(&["log_lines_dropped_total"]);
+    let (filter, level) = Level::new(&settings.log_level)?;
     let is_text = settings.log_format == LogFormat::Text;
     let layer = if is_text {
         tracing_subscriber::fmt::layer()
@@ -120,6 +122,7 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
         record::lines_are_json();
     }
     Ok(Telemetry {
+        level,
         provider,
         buffering: output::start(),
     })
@@ -145,6 +148,14 @@ fn provider(
 }
 
 impl Telemetry {
+    /// From now on SIGUSR1 and SIGUSR2 change the log's level. Within a runtime.
+    ///
+    /// # Errors
+    /// The signals cannot be heard.
+    pub fn follow_signals(&self) -> std::io::Result<()> {
+        self.level.clone().follow_signals()
+    }
+
     /// Sends what is still buffered; takes a few seconds at the most.
     pub fn shutdown(self) {
         if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown()) {

@@ -1,6 +1,6 @@
 //! Prometheus metrics: code uses the `metrics` macros, `/metrics` prints them.
 
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -14,6 +14,11 @@ const DURATION_BUCKETS: &[f64] = &[
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Asked before metrics are printed.
+static READINGS: Mutex<Vec<Reading>> = Mutex::new(Vec::new());
+
+type Reading = fn();
 
 /// Makes this process's metrics go to one Prometheus registry. Later calls do nothing.
 pub(crate) fn install() {
@@ -30,6 +35,27 @@ pub(crate) fn install() {
         keep_up(handle.clone());
         handle
     });
+    read_on_demand(crate::process::read);
+}
+
+/// Has `reading` set gauges each time before metrics are printed: for what is cheaper to look at
+/// then than to follow. Asking for the same again changes nothing.
+pub fn read_on_demand(reading: fn()) {
+    let mut readings = READINGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if !readings
+        .iter()
+        .any(|known| std::ptr::fn_addr_eq(*known, reading))
+    {
+        readings.push(reading);
+    }
+}
+
+/// Makes counters known before they first count: an alert on growth sees the first event only if
+/// there was a zero before it.
+pub fn begin_at_zero(counters: &[&'static str]) {
+    for name in counters {
+        metrics::counter!(*name).increment(0);
+    }
 }
 
 /// Histograms keep every sample until somebody adds them up, and `/metrics` may never be read.
@@ -48,6 +74,13 @@ fn keep_up(handle: PrometheusHandle) {
 
 /// All metrics of this process in Prometheus' text format.
 pub fn metrics_text() -> String {
+    let readings = READINGS
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    for reading in readings {
+        reading();
+    }
     RECORDER
         .get()
         .map(|handle| {

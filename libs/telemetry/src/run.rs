@@ -59,7 +59,10 @@ where
         Ok(runtime) => runtime,
         Err(error) => return refuse(name, &error),
     };
-    let result = runtime.block_on(async { serve(config, shutdown_on_signal()?).await });
+    let result = runtime.block_on(async {
+        telemetry.follow_signals()?;
+        serve(config, shutdown_on_signal()?).await
+    });
     if let Err(error) = &result {
         tracing::error!(error = format!("{error:#}"), "{name} stopped");
     }

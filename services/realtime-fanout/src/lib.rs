@@ -63,6 +63,7 @@ ingot_config::configuration! {
 /// # Errors
 /// The address cannot be bound, or `NATS_URL` is no address.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    begin_metrics();
     let bus = Bus::connect(&config.bus, "ingot-realtime-fanout").await?;
     let registry = Arc::new(config.registry);
     let guard = EdgeKey::new(&config.edge, Arc::clone(&registry));
@@ -94,4 +95,15 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     shutdown.cancel();
     closing.await?;
     Ok(served?)
+}
+
+/// Autoscalers and alerts need to see the zero before the first socket.
+fn begin_metrics() {
+    ingot_telemetry::begin_at_zero(&["realtime_messages_total", "realtime_deliveries_total"]);
+    for gauge in ["realtime_sockets", "realtime_rooms"] {
+        metrics::gauge!(gauge).increment(0);
+    }
+    for reason in ["slow", "flood", "malformed", "protocol"] {
+        metrics::counter!("realtime_disconnects_total", "reason" => reason).increment(0);
+    }
 }

@@ -227,6 +227,7 @@ fn serve(
     let telemetry = ingot_telemetry::init(&TelemetrySettings::load(&readable)?, "ingot")?;
     let runtime = tokio::runtime::Runtime::new()?;
     let outcome = runtime.block_on(async {
+        telemetry.follow_signals()?;
         let shutdown = shutdown_on_signal()?;
         let asked = shutdown.clone();
         tokio::spawn(async move {

@@ -13,6 +13,7 @@
 
 mod compose;
 mod kubernetes;
+mod monitoring;
 mod network;
 mod pods;
 mod processes;

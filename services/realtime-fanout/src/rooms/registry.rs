@@ -32,6 +32,7 @@ impl Rooms {
         let entry = self.rooms.entry(key).or_insert_with(|| {
             let room = Arc::new(Room::new(project, name));
             feed::start(node, &room);
+            metrics::gauge!("realtime_rooms").increment(1);
             room
         });
         entry.add(client, above);
@@ -46,6 +47,7 @@ impl Rooms {
             current.is_empty()
         });
         if let Some((_, room)) = closed {
+            metrics::gauge!("realtime_rooms").decrement(1);
             room.close();
         }
     }

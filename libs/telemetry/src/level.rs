@@ -1,0 +1,63 @@
+//! The log's level, changed while the process runs: SIGUSR1 logs everything down to `debug`, SIGUSR2
+//! goes back to `LOG_LEVEL`.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+
+/// The proxy library reports clients that hang up as errors; the edge's request log tells what
+/// became of each request. `LOG_LEVEL` may bring the lines back.
+const QUIET: &str = "pingora_proxy=off,pingora_core=warn";
+
+/// What SIGUSR1 asks for: our own lines, not those of every library's every step.
+const LOUD: &str = "debug,h2=info,hyper=info,hyper_util=info,rustls=info,sqlx=info";
+
+/// A filter that can be replaced.
+pub(crate) type Filter = reload::Layer<EnvFilter, Registry>;
+
+/// Replaces the filter.
+#[derive(Debug, Clone)]
+pub(crate) struct Level {
+    handle: reload::Handle<EnvFilter, Registry>,
+    usual: String,
+}
+
+impl Level {
+    /// A filter as `LOG_LEVEL` says, and what replaces it.
+    pub(crate) fn new(usual: &str) -> Result<(Filter, Self), ParseError> {
+        let (filter, handle) = reload::Layer::new(filter(usual)?);
+        let usual = usual.to_owned();
+        Ok((filter, Self { handle, usual }))
+    }
+
+    /// Follows the signals for as long as the runtime lives.
+    pub(crate) fn follow_signals(self) -> std::io::Result<()> {
+        let (mut louder, mut usual) = (
+            signal(SignalKind::user_defined1())?,
+            signal(SignalKind::user_defined2())?,
+        );
+        tokio::spawn(async move {
+            loop {
+                let level = tokio::select! {
+                    Some(()) = louder.recv() => LOUD,
+                    Some(()) = usual.recv() => self.usual.as_str(),
+                    else => return,
+                };
+                self.change(level);
+            }
+        });
+        Ok(())
+    }
+
+    fn change(&self, level: &str) {
+        let changed = filter(level).map(|filter| self.handle.reload(filter));
+        match changed {
+            Ok(Ok(())) => tracing::info!(level, "the log level was changed"),
+            other => tracing::warn!(?other, "the log level stays"),
+        }
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    EnvFilter::try_new(format!("{QUIET},{level}"))
+}
