@@ -7,6 +7,8 @@ mod audience;
 mod relay;
 mod retention;
 
+pub use relay::LOCK;
+
 use ingot_bus::{Bus, BusSettings};
 use ingot_http::ListenSettings;
 use ingot_project::{PoolSettings, Pools, ProjectRegistry};

@@ -9,6 +9,7 @@ use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
 
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
+use crate::doctor::examine;
 use crate::readiness::ask;
 use crate::secret_files::{self, kubernetes_secrets};
 use crate::up::{self, Shape};
@@ -59,6 +60,8 @@ enum Command {
         #[command(subcommand)]
         action: SecretsAction,
     },
+    /// Examines the installation that the settings lead to: says what is wrong and how to mend it
+    Doctor,
     /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
     Ready {
         /// Where its health is, such as 127.0.0.1:7131
@@ -149,7 +152,8 @@ fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Secrets { action } => secrets(action),
-        Command::Ready { address } => ready(&address),
+        Command::Ready { address } => in_runtime(ask(&address)),
+        Command::Doctor => doctor(&environment),
         Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),
         Command::Cluster { counts, start } => {
@@ -171,15 +175,24 @@ fn secrets(action: SecretsAction) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ready(address: &str) -> anyhow::Result<()> {
-    // reqwest wants a provider also for plain HTTP.
+fn doctor(environment: &Environment) -> anyhow::Result<()> {
+    let known = all_variables();
+    let (text, sound) = in_runtime(async { Ok(examine(environment, &known).await) })?;
+    result(&text);
+    anyhow::ensure!(sound, "not all of it works");
+    Ok(())
+}
+
+/// Runs what needs no more than one thread.
+fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    // Clients want a TLS provider also for plain connections.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(ask(address))
+    runtime.block_on(work)
 }
 
 fn down(data: &Path) -> anyhow::Result<()> {

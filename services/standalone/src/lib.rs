@@ -9,6 +9,7 @@ mod background;
 mod command_line;
 mod console;
 mod data_folder;
+mod doctor;
 mod in_process;
 mod keys;
 mod plan;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use leadership::Leadership;
 use status::Role;
 pub(crate) use status::{Status, health};
+pub use store::LOCK;
 
 /// Pauses between attempts to reach the database; there is no last attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

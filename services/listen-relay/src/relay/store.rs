@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 /// First key of the active relay's lock ("rela" in ASCII), the second is the number of its term.
 /// Advisory locks belong to one database.
-const LOCK: i32 = 0x72_65_6c_61;
+pub const LOCK: i32 = 0x72_65_6c_61;
 
 /// A row of `realtime.messages` whose channel is enabled.
 #[derive(Debug)]

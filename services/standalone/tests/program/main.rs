@@ -6,6 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod doctor;
 mod foreground;
 mod installation;
 mod up_and_down;
