@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use http::{HeaderValue, Method, Version, header};
 use ingot_http::ApiError;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
-use crate::answer;
 use crate::client_address::{client_address, trusts_peer};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
@@ -15,6 +14,7 @@ use crate::limit::Key;
 use crate::routes::{self, Body, Service};
 use crate::session::NodeId;
 use crate::trace::{Trace, request_id, server_span};
+use crate::{answer, cors};
 
 /// Request line and headers together (contract, platform §1.2).
 const MAX_HEAD: usize = 16 << 10;
@@ -30,8 +30,8 @@ const UNREAD_REST: Duration = Duration::from_secs(5);
 pub(crate) enum Admission {
     /// It goes to a service.
     Proceed,
-    /// It is a preflight.
-    Preflight,
+    /// It is a preflight, or has to come again over TLS.
+    Answered(Box<ResponseHeader>),
 }
 
 /// Limit key of requests whose host leads to no project.
@@ -46,8 +46,12 @@ impl Gateway {
     ) -> Result<Admission, ApiError> {
         self.identify(session, exchange);
         let request = session.req_header();
+        if let Some(elsewhere) = self.tls.redirect(session, exchange.peer_trusted) {
+            return Ok(Admission::Answered(Box::new(elsewhere)));
+        }
         if request.method == Method::OPTIONS {
-            return Ok(Admission::Preflight);
+            let preflight = cors::preflight(request).map_err(|error| ApiError::internal(&error))?;
+            return Ok(Admission::Answered(Box::new(preflight)));
         }
         if head_size(request) > MAX_HEAD {
             return Err(answer::head_too_large(MAX_HEAD));

@@ -13,11 +13,13 @@ use std::task::{Context, Poll, ready};
 use async_trait::async_trait;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
     TimingDigest, UniqueID,
 };
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio_rustls::server::TlsStream;
 
 use crate::answer;
 
@@ -47,19 +49,88 @@ fn is_refusal() -> bool {
         .unwrap_or(false)
 }
 
+/// What carries the bytes.
+#[derive(Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "there is one per connection, and the large one is the common one"
+)]
+pub(crate) enum Transport {
+    /// TCP.
+    Plain(Stream),
+    /// TLS over TCP.
+    Tls(Box<TlsStream<Stream>>),
+}
+
+impl Transport {
+    fn socket(&self) -> &Stream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, buf),
+            Self::Tls(stream) => Pin::new(stream).poll_write(cx, buf),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        }
+    }
+}
+
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
-    stream: BufWriter<Stream>,
+    stream: BufWriter<Transport>,
+    /// What the proxy is told about TLS: that it is there.
+    tls: Option<Arc<SslDigest>>,
     /// The envelope is on its way; the connection ends with it.
     refused: bool,
 }
 
 impl ClientStream {
     /// Buffers what is written to `stream`.
-    pub(crate) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Transport) -> Self {
+        let tls = match &stream {
+            Transport::Plain(_) => None,
+            Transport::Tls(_) => Some(Arc::new(SslDigest::new("", "", None, None, Vec::new()))),
+        };
         Self {
             stream: BufWriter::with_capacity(BUFFER, stream),
+            tls,
             refused: false,
         }
     }
@@ -113,17 +184,21 @@ impl Shutdown for ClientStream {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> i32 {
-        self.stream.get_ref().id()
+        self.stream.get_ref().socket().id()
     }
 }
 
-impl Ssl for ClientStream {}
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.tls.clone()
+    }
+}
 
 impl Peek for ClientStream {}
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_ref().get_timing_digest()
+        self.stream.get_ref().socket().get_timing_digest()
     }
 }
 
@@ -135,6 +210,6 @@ impl GetProxyDigest for ClientStream {
 
 impl GetSocketDigest for ClientStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_ref().get_socket_digest()
+        self.stream.get_ref().socket().get_socket_digest()
     }
 }

@@ -12,6 +12,7 @@ use pingora::proxy::Session;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::headers::{edit_request, edit_response};
+use crate::tls::is_tls;
 use crate::trace;
 use crate::{client_address, cors};
 
@@ -52,12 +53,13 @@ impl Gateway {
         }
         let peer = session.client_addr().and_then(|address| address.as_inet());
         let peer = peer.map(SocketAddr::ip);
+        let scheme = if is_tls(session) { "https" } else { "http" };
         edit_request(request, |headers| {
             strip_ours(headers);
             headers.insert(EDGE_KEY, self.edge_key.clone());
             headers.insert(PROJECT, exchange.project.clone());
             let client = address_value(exchange.client);
-            set_forwarded(headers, exchange.peer_trusted, peer, &client);
+            set_forwarded(headers, exchange.peer_trusted, peer, &client, scheme);
             headers.insert(CLIENT_IP, client);
             headers.insert(REQUEST_ID, exchange.request_id.clone());
             headers.insert(TRACEPARENT, exchange.trace.header());
@@ -78,6 +80,7 @@ impl Gateway {
             headers.reserve(OUR_ANSWER_HEADERS);
             let origin = session.req_header().headers.get(header::ORIGIN);
             cors::mark(headers, origin, own_origin);
+            self.tls.mark(session, headers);
             self.prepare_connection(session, is_final, headers);
             headers.insert(REQUEST_ID, exchange.request_id.clone());
             let Some(quota) = exchange.quota else {
@@ -123,6 +126,7 @@ fn set_forwarded(
     peer_trusted: bool,
     peer: Option<IpAddr>,
     client: &HeaderValue,
+    scheme: &'static str,
 ) {
     let chain = match peer {
         Some(peer) if peer_trusted => continued_chain(headers, peer),
@@ -130,7 +134,7 @@ fn set_forwarded(
     };
     headers.insert(FORWARDED_FOR, chain.unwrap_or_else(|| client.clone()));
     if !(peer_trusted && headers.contains_key(FORWARDED_PROTO)) {
-        headers.insert(FORWARDED_PROTO, HeaderValue::from_static("http"));
+        headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
     }
     if !(peer_trusted && headers.contains_key(FORWARDED_HOST)) {
         match headers.get(header::HOST).cloned() {

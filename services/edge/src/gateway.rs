@@ -26,8 +26,9 @@ use crate::limit::RateLimit;
 use crate::project::Hosts;
 use crate::routes::Service;
 use crate::settings::{Config, RequestSettings};
+use crate::tls::TlsPolicy;
 use crate::upstream::Pool;
-use crate::{answer, client_stream, cors};
+use crate::{answer, client_stream};
 
 /// How long a refused request's body is still read, so that the client gets to see the answer
 /// before the connection closes.
@@ -49,6 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) keep_alive_seconds: u64,
     /// Connections of WebSockets, which are nobody's afterwards.
     pub(crate) connector: Arc<Connector>,
+    pub(crate) tls: TlsPolicy,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -83,6 +85,7 @@ impl Gateway {
             keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
             keep_alive_seconds,
             connector: Arc::new(Connector::new(None)),
+            tls: TlsPolicy::new(&config.tls),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),
@@ -177,17 +180,14 @@ impl ProxyHttp for Gateway {
                 }
                 Ok(exchange.upgrade)
             }
-            Ok(Admission::Preflight) => {
-                let mut response = cors::preflight(session.req_header())?;
+            Ok(Admission::Answered(mut response)) => {
                 if !session.is_body_done() {
                     session.set_keepalive(None);
                 }
                 edit_response(&mut response, |headers| {
                     self.prepare_connection(session, true, headers);
                 });
-                session
-                    .write_response_header(Box::new(response), true)
-                    .await?;
+                session.write_response_header(response, true).await?;
                 Ok(true)
             }
             Err(error) => {

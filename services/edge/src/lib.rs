@@ -23,6 +23,7 @@ mod project;
 mod routes;
 mod session;
 mod settings;
+mod tls;
 mod trace;
 mod traffic;
 mod tunnel;
@@ -37,15 +38,17 @@ use ingot_bus::Bus;
 use ingot_config::Hops;
 use ingot_http::Health;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use settings::{Config, ListenSettings, RequestSettings, UpstreamSettings};
+pub use settings::{Config, ListenSettings, RequestSettings, TlsSettings, UpstreamSettings};
 
 use drain::Flights;
 use gateway::Gateway;
 use limit::RateLimit;
 use routes::Service;
+use tls::Tls;
 use traffic::Traffic;
 use upstream::{Pool, Schedule, Timeouts};
 
@@ -61,6 +64,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
 pub struct Edge {
     config: Config,
     public: TcpListener,
+    secure: Option<(TcpListener, Tls)>,
     admin: TcpListener,
 }
 
@@ -72,13 +76,30 @@ impl Edge {
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let listen = &config.listen;
         let public = listener::bind(listen.address, listen.port, "PORT").await?;
+        let secure = match config.tls.port {
+            None => None,
+            Some(port) => {
+                let listener = listener::bind(listen.address, port, "INGOT_EDGE_TLS_PORT");
+                Some((listener.await?, Tls::new(&config.tls)?))
+            }
+        };
         let admin = (listen.admin.ip(), listen.admin.port());
         let admin = listener::bind(admin.0, admin.1, "INGOT_EDGE_ADMIN_LISTEN").await?;
         Ok(Self {
             config,
             public,
+            secure,
             admin,
         })
+    }
+
+    /// Where clients connect to for HTTPS, if they can.
+    ///
+    /// # Errors
+    /// The listener is gone.
+    pub fn secure_address(&self) -> Option<std::io::Result<SocketAddr>> {
+        let (listener, _) = self.secure.as_ref()?;
+        Some(listener.local_addr())
     }
 
     /// Where clients connect to.
@@ -106,6 +127,7 @@ impl Edge {
         let Self {
             config,
             public,
+            secure,
             admin,
         } = self;
         warn_when_exposed(&config.request.trust_proxy);
@@ -142,7 +164,13 @@ impl Edge {
         let traffic = Traffic::new(&config, &gateway, flights)?;
         tracing::info!(address = %public.local_addr()?, "listening");
         let stop_accepting = CancellationToken::new();
-        let mut accepting = traffic.accept(public, &stop_accepting)?;
+        let mut accepting = JoinSet::new();
+        traffic.accept(public, None, &stop_accepting, &mut accepting)?;
+        if let Some((listener, tls)) = secure {
+            tracing::info!(address = %listener.local_addr()?, "listening for HTTPS");
+            traffic.accept(listener, Some(&tls), &stop_accepting, &mut accepting)?;
+            background.spawn(tls.follow_files(stop_background.clone()));
+        }
         shutdown.cancelled().await;
         health.start_draining();
         tokio::time::sleep(config.listen.drain_delay.0).await;

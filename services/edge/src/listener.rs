@@ -21,8 +21,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::client_stream::{ClientStream, one_request};
+use crate::client_stream::{ClientStream, Transport, one_request};
 use crate::gateway::Gateway;
+use crate::tls::Tls;
 
 /// Pause after a failed accept; most often the process is out of file descriptors.
 const AFTER_FAILURE: Duration = Duration::from_millis(100);
@@ -53,6 +54,8 @@ pub(crate) struct Connections {
     pub(crate) cut: CancellationToken,
     /// Counts connections.
     pub(crate) open: TaskTracker,
+    /// Makes TLS of them, at the listener for HTTPS.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Connections {
@@ -108,7 +111,14 @@ impl Connections {
         let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
         let mut stream = Stream::from(stream);
         stream.set_socket_digest(digest);
-        let mut session = ServerSession::new_http1(Box::new(ClientStream::new(stream)));
+        let transport = match &self.tls {
+            None => Transport::Plain(stream),
+            Some(tls) => match tls.accept(stream).await {
+                Some(stream) => Transport::Tls(stream),
+                None => return,
+            },
+        };
+        let mut session = ServerSession::new_http1(Box::new(ClientStream::new(transport)));
         // Who connects and says nothing is waited for as long as between two requests.
         session.set_keepalive(Some(self.keep_alive_seconds));
         let mut next = self.answer_one(session).await;

@@ -4,6 +4,7 @@ use ingot_bus::BusSettings;
 use ingot_config::{Hops, Seconds};
 use ingot_http::{BodySettings, EdgeSettings};
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 ingot_config::settings! {
     /// The public listener, and the private one for health and metrics.
@@ -24,6 +25,26 @@ ingot_config::settings! {
         /// Pause, in seconds, between "not ready" and closing the listener, in which a load
         /// balancer notices. 0 closes at once.
         drain_delay: Seconds = "INGOT_EDGE_DRAIN_DELAY", default "0";
+    }
+}
+
+ingot_config::settings! {
+    /// TLS towards clients.
+    pub struct TlsSettings {
+        /// Port to listen on for HTTPS. Unset, a proxy before the edge ends TLS.
+        port: Option<u16> = "INGOT_EDGE_TLS_PORT";
+        /// Folders that have a chain of certificates, `tls.crt`, and its key, `tls.key`. A client
+        /// gets the one for the name that it asks for, or the first.
+        certificates: Vec<PathBuf> = "INGOT_EDGE_TLS_CERTIFICATES";
+        /// Seconds between two looks for changed files.
+        check: Seconds = "INGOT_EDGE_TLS_CHECK", default "10";
+        /// Whether requests over plain HTTP are led to HTTPS, except those of a trusted proxy that
+        /// says `X-Forwarded-Proto: https`.
+        redirect: bool = "INGOT_EDGE_TLS_REDIRECT", default "false";
+        /// Port that clients use for HTTPS, which redirects lead to.
+        public_port: u16 = "INGOT_EDGE_TLS_PUBLIC_PORT", default "443";
+        /// Seconds for which browsers are told to use HTTPS alone (HSTS); 0 does not tell them.
+        hsts: Seconds = "INGOT_EDGE_TLS_HSTS", default "0";
     }
 }
 
@@ -74,6 +95,8 @@ ingot_config::configuration! {
     pub struct Config {
         /// Listeners and drain.
         listen: ListenSettings;
+        /// TLS towards clients.
+        tls: TlsSettings;
         /// Services behind the edge.
         upstream: UpstreamSettings;
         /// Demands on requests.

@@ -19,6 +19,7 @@ use crate::drain::Flights;
 use crate::gateway::Gateway;
 use crate::listener::Connections;
 use crate::settings::Config;
+use crate::tls::Tls;
 use crate::upstream::MAX_TRIES;
 
 /// In a drain, idle connections stay open so long: a request that is on its way through the
@@ -65,6 +66,7 @@ impl Traffic {
                 keep_alive_seconds: gateway.keep_alive_seconds,
                 cut: cut.clone(),
                 open: open.clone(),
+                tls: None,
             };
             let thread = (threads > 0).then(|| Thread::start(number)).transpose()?;
             anyhow::Ok(Lane {
@@ -82,20 +84,23 @@ impl Traffic {
         })
     }
 
-    /// Accepts connections until `stop`.
+    /// Accepts connections until `stop`, over TLS if that is given. The loops are added to
+    /// `accepting`.
     pub(crate) fn accept(
         &self,
         listener: TcpListener,
+        tls: Option<&Tls>,
         stop: &CancellationToken,
-    ) -> anyhow::Result<JoinSet<()>> {
+        accepting: &mut JoinSet<()>,
+    ) -> anyhow::Result<()> {
         let listener = listener.into_std()?;
-        let mut accepting = JoinSet::new();
         for lane in &self.lanes {
             let runtime = match &lane.thread {
                 Some(thread) => thread.runtime.clone(),
                 None => Handle::current(),
             };
-            let (connections, stop) = (lane.connections.clone(), stop.clone());
+            let (mut connections, stop) = (lane.connections.clone(), stop.clone());
+            connections.tls = tls.cloned();
             let _context = runtime.enter();
             let listener = TcpListener::from_std(listener.try_clone()?)?;
             accepting.spawn_on(
@@ -103,7 +108,7 @@ impl Traffic {
                 &runtime,
             );
         }
-        Ok(accepting)
+        Ok(())
     }
 
     /// Ends all connections within `limit`, none before its answer if that is possible.

@@ -13,5 +13,6 @@ mod limits;
 mod routing;
 mod sessions;
 mod support;
+mod tls;
 mod upstreams;
 mod websocket;

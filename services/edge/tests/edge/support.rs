@@ -153,6 +153,7 @@ async fn note_and_answer(request: Request, noted: &Mutex<Vec<Seen>>, answer: Str
 pub(crate) struct TestEdge {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
+    pub(crate) secure: Option<SocketAddr>,
     pub(crate) client: Client,
     shutdown: CancellationToken,
     pub(crate) running: Option<JoinHandle<anyhow::Result<()>>>,
@@ -193,11 +194,13 @@ impl TestEdge {
             edge.public_address().unwrap(),
             edge.admin_address().unwrap(),
         );
+        let secure = edge.secure_address().map(Result::unwrap);
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(edge.run(shutdown.clone()));
         Self {
             address,
             admin,
+            secure,
             client: client(8),
             shutdown,
             running: Some(running),
