@@ -7,6 +7,7 @@
 
 mod catalogue;
 mod database;
+mod expansion;
 mod logins;
 mod publishing;
 mod row_security;
