@@ -56,6 +56,9 @@ impl Gateway {
         if head_size(request) > MAX_HEAD {
             return Err(answer::head_too_large(MAX_HEAD));
         }
+        if self.budget.is_exhausted() {
+            return Err(answer::overloaded());
+        }
         let project = host(request).and_then(|host| self.hosts.find(host));
         exchange.found = routes::find(request.uri.path());
         // What leads nowhere counts as well: it is work all the same.

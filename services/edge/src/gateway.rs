@@ -19,6 +19,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use crate::access_log::AccessLog;
 use crate::admission::Admission;
+use crate::budget::Budget;
 use crate::drain::Flights;
 use crate::exchange::Exchange;
 use crate::headers::{edit_request, edit_response};
@@ -51,6 +52,7 @@ pub(crate) struct Gateway {
     /// Connections of WebSockets, which are nobody's afterwards.
     pub(crate) connector: Arc<Connector>,
     pub(crate) tls: TlsPolicy,
+    pub(crate) budget: Arc<Budget>,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -86,6 +88,7 @@ impl Gateway {
             keep_alive_seconds,
             connector: Arc::new(Connector::new(None)),
             tls: TlsPolicy::new(&config.tls),
+            budget: Arc::new(Budget::new(config.request.memory)),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),

@@ -9,6 +9,7 @@
 mod access_log;
 mod admission;
 mod answer;
+mod budget;
 mod client_address;
 mod client_stream;
 mod cors;
@@ -159,6 +160,8 @@ impl Edge {
             background.spawn(upstream::watch(pool, schedule, stop_background.clone()));
         }
         background.spawn(share_counts(limit, bus, stop_background.clone()));
+        let (budget, stop) = (Arc::clone(&gateway.budget), stop_background.clone());
+        background.spawn(async move { budget.watch(stop).await });
         background.spawn(serve_admin(admin, health.clone(), stop_background.clone()));
 
         let traffic = Traffic::new(&config, &gateway, flights)?;

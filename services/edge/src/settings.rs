@@ -1,7 +1,7 @@
 //! The edge's settings. What they mean in detail stands in the module that uses them.
 
 use ingot_bus::BusSettings;
-use ingot_config::{Hops, Seconds};
+use ingot_config::{ByteSize, Hops, Seconds};
 use ingot_http::{BodySettings, EdgeSettings};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -85,6 +85,9 @@ ingot_config::settings! {
         rate_limit: u32 = "INGOT_RATE_LIMIT", default "3000";
         /// Length of the window, in seconds.
         rate_window: Seconds = "INGOT_RATE_WINDOW", default "900";
+        /// Memory that the edge may use: from nine tenths of it on, new requests get a 503 with
+        /// `Retry-After`. Unset, what its container may use; without a container, no limit.
+        memory: Option<ByteSize> = "INGOT_EDGE_MEMORY";
         /// Client addresses that are remembered at once; the longest unseen is forgotten first.
         rate_addresses: usize = "INGOT_RATE_ADDRESSES", default "200000";
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream;
+use http::StatusCode;
 use reqwest::Body;
 
 use crate::support::{TestEdge, Upstream, envelope, eventually};
@@ -283,4 +284,28 @@ async fn heads_are_bounded() {
         .get(edge.url("/api/x"))
         .header("x-long", "y".repeat(12_000));
     assert_eq!(fair.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn without_memory_requests_are_told_to_come_back_and_health_goes_on() {
+    let upstream = Upstream::start("api");
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", upstream.address.to_string()),
+        // No process of this kind fits into that.
+        ("INGOT_EDGE_MEMORY", "1mb".to_owned()),
+    ])
+    .await;
+    let refused = edge.get("/api/health").await;
+    assert_eq!(refused.headers()["retry-after"], "2");
+    let (status, body) = envelope(refused).await;
+    assert_eq!(status, 503, "{body}");
+    assert!(upstream.seen().is_empty());
+    assert_eq!(edge.readyz().await, Some(StatusCode::OK));
+
+    let roomy = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", upstream.address.to_string()),
+        ("INGOT_EDGE_MEMORY", "64gb".to_owned()),
+    ])
+    .await;
+    assert_eq!(roomy.get("/api/health").await.status(), 200);
 }
