@@ -24,7 +24,7 @@ pub struct Environment {
 #[derive(Debug, thiserror::Error)]
 pub enum EnvironmentError {
     /// It could not be read.
-    #[error("cannot read the settings file {path} named by INGOT_CONFIG_FILE: {source}")]
+    #[error("cannot read the settings file {path}: {source}")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -44,14 +44,22 @@ pub enum EnvironmentError {
 impl Environment {
     /// The process environment, above the file that `INGOT_CONFIG_FILE` names, if any.
     pub fn from_process() -> Result<Self, EnvironmentError> {
-        let mut values = match std::env::var_os(FILE_VARIABLE) {
-            Some(path) if !path.is_empty() => read_file(Path::new(&path))?,
-            _ => BTreeMap::new(),
-        };
+        match std::env::var_os(FILE_VARIABLE) {
+            Some(path) if !path.is_empty() => Self::above(Path::new(&path)),
+            _ => Ok(Self::process_above(BTreeMap::new())),
+        }
+    }
+
+    /// The process environment, above this file.
+    pub fn above(file: &Path) -> Result<Self, EnvironmentError> {
+        Ok(Self::process_above(read_file(file)?))
+    }
+
+    fn process_above(mut values: BTreeMap<String, String>) -> Self {
         values.extend(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         }));
-        Ok(Self { values })
+        Self { values }
     }
 
     /// An environment of its own, for tests and for services that share a process.

@@ -61,6 +61,17 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     Edge::bind(config).await?.run(shutdown).await
 }
 
+/// Reads the files that the settings name, as a start would.
+///
+/// # Errors
+/// A file that cannot be used; the message names it.
+pub fn check_files(config: &Config) -> anyhow::Result<()> {
+    match config.tls.port {
+        Some(_) => Tls::new(&config.tls).map(drop),
+        None => Ok(()),
+    }
+}
+
 /// An edge whose addresses are taken, but which does not answer yet.
 pub struct Edge {
     config: Config,

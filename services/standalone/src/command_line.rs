@@ -13,7 +13,7 @@ use crate::doctor::examine;
 use crate::readiness::ask;
 use crate::secret_files::{self, kubernetes_secrets};
 use crate::up::{self, Shape};
-use crate::{Counts, background};
+use crate::{Counts, Service, background, check};
 
 ingot_config::settings! {
     /// What `ingot` itself is told.
@@ -60,6 +60,11 @@ enum Command {
         #[command(subcommand)]
         action: SecretsAction,
     },
+    /// Checks files before they are used
+    Check {
+        #[command(subcommand)]
+        what: CheckAction,
+    },
     /// Examines the installation that the settings lead to: says what is wrong and how to mend it
     Doctor,
     /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
@@ -67,6 +72,27 @@ enum Command {
         /// Where its health is, such as 127.0.0.1:7131
         address: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum CheckAction {
+    /// Whether a service would start with these settings: ends with 0 if so, else names each that
+    /// is wrong, missing or unknown
+    Config {
+        /// File of `KEY=value` lines, as for INGOT_CONFIG_FILE; variables of the environment win
+        file: Option<PathBuf>,
+        /// Whose settings they are
+        #[arg(long, default_value = "edge", value_parser = service_name)]
+        service: Service,
+    },
+}
+
+fn service_name(text: &str) -> Result<Service, String> {
+    let known = || Service::ALL.map(Service::name).join(", ");
+    let mut services = Service::ALL.into_iter();
+    services
+        .find(|service| service.name() == text)
+        .ok_or_else(|| format!("there are {}", known()))
 }
 
 #[derive(Debug, Subcommand)]
@@ -151,6 +177,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             });
             Ok(())
         }
+        Command::Check {
+            what: CheckAction::Config { file, service },
+        } => check_config(file.as_deref(), service),
         Command::Secrets { action } => secrets(action),
         Command::Ready { address } => in_runtime(ask(&address)),
         Command::Doctor => doctor(&environment),
@@ -160,6 +189,17 @@ fn run(command: Command) -> anyhow::Result<()> {
             up(Shape::Cluster(counts.into()), start, &own, &environment)
         }
     }
+}
+
+fn check_config(file: Option<&Path>, service: Service) -> anyhow::Result<()> {
+    let environment = match file {
+        Some(file) => Environment::above(file)?,
+        None => Environment::from_process()?,
+    };
+    check::config(service, &environment)?;
+    let name = service.name();
+    progress(&format!("ingot-{name} starts with these settings"));
+    Ok(())
 }
 
 fn secrets(action: SecretsAction) -> anyhow::Result<()> {

@@ -6,6 +6,7 @@
 
 mod announcement;
 mod background;
+mod check;
 mod command_line;
 mod console;
 mod data_folder;

@@ -6,6 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod check;
 mod doctor;
 mod foreground;
 mod installation;
