@@ -10,9 +10,11 @@ use anyhow::{Context, ensure};
 
 use crate::command::{self, program, root, target};
 
-/// What the image has: `ingot` and a program per service.
-const PROGRAMS: [&str; 7] = [
-    "ingot",
+/// The program, which is every service by its name.
+const PROGRAM: &str = "ingot";
+
+/// Its names as services.
+const SERVICES: [&str; 6] = [
     "ingot-api",
     "ingot-edge",
     "ingot-listen-relay",
@@ -21,7 +23,7 @@ const PROGRAMS: [&str; 7] = [
     "ingot-records-proxy",
 ];
 
-/// Largest sum of the programs' sizes, in bytes.
+/// Largest size of the program, in bytes.
 const MOST_BYTES: u64 = 60 << 20;
 
 /// Shared libraries that the image's base has. Another one would end a program at its start.
@@ -51,7 +53,8 @@ pub(crate) fn run(out: Option<&Path>, tree_only: bool) -> anyhow::Result<()> {
         &[
             "build",
             "--workspace",
-            "--bins",
+            "--bin",
+            PROGRAM,
             "--locked",
             "--profile",
             profile,
@@ -64,20 +67,22 @@ pub(crate) fn run(out: Option<&Path>, tree_only: bool) -> anyhow::Result<()> {
     }
     let programs = out.join("system/usr/local/bin");
     std::fs::create_dir_all(&programs)?;
-    let mut sum = 0;
-    for name in PROGRAMS {
-        let file = programs.join(name);
-        sum += put(&built.join(name), &file, tree_only)?;
-        check_libraries(&file)?;
-        starts(&file)?;
+    let file = programs.join(PROGRAM);
+    let size = put(&built.join(PROGRAM), &file, tree_only)?;
+    check_libraries(&file)?;
+    starts(&file, "Ingot on one machine")?;
+    for service in SERVICES {
+        let name = programs.join(service);
+        std::os::unix::fs::symlink(PROGRAM, &name)?;
+        starts(&name, &format!("{service}:"))?;
     }
     for folder in FOLDERS {
         std::fs::create_dir_all(out.join("state").join(folder))?;
     }
-    report(&out, sum);
+    report(&out, size);
     ensure!(
-        tree_only || sum <= MOST_BYTES,
-        "the programs have {sum} bytes together; {MOST_BYTES} are the limit"
+        tree_only || size <= MOST_BYTES,
+        "the program has {size} bytes; {MOST_BYTES} are the limit"
     );
     Ok(())
 }
@@ -108,14 +113,18 @@ fn check_libraries(file: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Fails when the program cannot even tell its settings.
-fn starts(file: &Path) -> anyhow::Result<()> {
+/// Fails when the program cannot even say who it is and what its settings are.
+fn starts(file: &Path, says: &str) -> anyhow::Result<()> {
     let path = file.to_string_lossy();
     let help = program(&path, &["--help"])
         .env_clear()
         .output()
         .with_context(|| format!("cannot run {path}"))?;
-    ensure!(help.status.success(), "`{path} --help` failed");
+    let said = String::from_utf8_lossy(&help.stdout);
+    ensure!(
+        help.status.success() && said.starts_with(says),
+        "`{path} --help` says: {said}"
+    );
     Ok(())
 }
 
@@ -123,11 +132,10 @@ fn starts(file: &Path) -> anyhow::Result<()> {
     clippy::print_stderr,
     reason = "a chore reports to the person who started it"
 )]
-fn report(out: &Path, sum: u64) {
+fn report(out: &Path, size: u64) {
     eprintln!(
-        "{}: {} programs, {} MiB",
+        "{}: {PROGRAM} for all services, {} MiB",
         out.display(),
-        PROGRAMS.len(),
-        sum.div_ceil(1 << 20)
+        size.div_ceil(1 << 20)
     );
 }

@@ -9,6 +9,7 @@ mod bootstrap;
 mod custom_migrations;
 mod router;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
 use ingot_bus::BusSettings;
@@ -65,6 +66,17 @@ ingot_config::configuration! {
         cloud: CloudSettings;
         /// The databases that it brings up.
         bootstrap: BootstrapConfig;
+    }
+}
+
+/// The process: `ingot-migration` serves, `ingot-migration --once` brings the databases up to date
+/// and ends.
+pub fn main() -> ExitCode {
+    const NAME: &str = "ingot-migration";
+    if std::env::args().nth(1).as_deref() == Some("--once") {
+        ingot_telemetry::run(NAME, run_once)
+    } else {
+        ingot_telemetry::run(NAME, serve)
     }
 }
 

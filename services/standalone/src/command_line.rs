@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use ingot_config::{Environment, Settings as _, Variable, help_text, markdown_table};
 use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
 
+use crate::all_in_one::run_by_name;
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
 use crate::doctor::examine;
@@ -155,6 +156,9 @@ impl From<CountArguments> for Counts {
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
+    if let Some(ended) = run_by_name() {
+        return ended;
+    }
     match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
