@@ -21,6 +21,7 @@ mod headers;
 mod limit;
 mod listener;
 mod project;
+mod proxy_protocol;
 mod routes;
 mod session;
 mod settings;

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client_stream::{ClientStream, Transport, one_request};
 use crate::gateway::Gateway;
+use crate::proxy_protocol;
 use crate::tls::Tls;
 
 /// Pause after a failed accept; most often the process is out of file descriptors.
@@ -54,6 +55,8 @@ pub(crate) struct Connections {
     pub(crate) cut: CancellationToken,
     /// Counts connections.
     pub(crate) open: TaskTracker,
+    /// Whether they begin with the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
     /// Makes TLS of them, at the listener for HTTPS.
     pub(crate) tls: Option<Tls>,
 }
@@ -102,9 +105,18 @@ impl Connections {
         });
     }
 
-    async fn answer_all(&self, stream: TcpStream, peer: SocketAddr) {
+    async fn answer_all(&self, mut stream: TcpStream, mut peer: SocketAddr) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        if self.proxy_protocol {
+            match proxy_protocol::client(&mut stream).await {
+                Ok(client) => peer = client.unwrap_or(peer),
+                Err(error) => {
+                    tracing::debug!(%error, %peer, "a connection without PROXY protocol");
+                    return;
+                }
+            }
         }
         // With the peer's address filled in, no request has to ask the kernel for it.
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());

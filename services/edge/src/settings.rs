@@ -15,6 +15,9 @@ ingot_config::settings! {
         port: u16 = "PORT", default "7130";
         /// Address of /livez, /readyz and /metrics. Keep it off the public network.
         admin: SocketAddr = "INGOT_EDGE_ADMIN_LISTEN", default "127.0.0.1:7129";
+        /// Whether every client connection begins with the PROXY protocol (version 1 or 2), as a load
+        /// balancer that passes bytes on sends it. Then nobody else may reach the ports.
+        proxy_protocol: bool = "INGOT_EDGE_PROXY_PROTOCOL", default "false";
         /// Worker threads for traffic; 0 shares the threads of the process.
         threads: usize = "INGOT_EDGE_THREADS", default "0";
         /// Milliseconds that an idle client connection is kept open.

@@ -66,6 +66,7 @@ impl Traffic {
                 keep_alive_seconds: gateway.keep_alive_seconds,
                 cut: cut.clone(),
                 open: open.clone(),
+                proxy_protocol: config.listen.proxy_protocol,
                 tls: None,
             };
             let thread = (threads > 0).then(|| Thread::start(number)).transpose()?;

@@ -254,3 +254,32 @@ async fn who_connects_and_says_nothing_is_not_waited_for_forever() {
     assert_eq!(say(&edge, "").await, "");
     assert_eq!(say(&edge, "GET / HT").await, "");
 }
+
+#[tokio::test]
+async fn a_load_balancer_that_passes_bytes_names_the_client() {
+    let upstream = Upstream::start("api");
+    let edge = TestEdge::start(&[
+        ("INGOT_UPSTREAM_API", upstream.address.to_string()),
+        ("INGOT_EDGE_PROXY_PROTOCOL", "true".to_owned()),
+        ("TRUST_PROXY", "0".to_owned()),
+    ])
+    .await;
+    let ask = async |head: &[u8]| {
+        let mut stream = TcpStream::connect(edge.address).await.unwrap();
+        let request = b"GET /api/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+        stream.write_all(&[head, request].concat()).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok();
+        String::from_utf8(answer).unwrap()
+    };
+    let answer = ask(b"PROXY TCP4 203.0.113.7 10.0.0.1 51000 80\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(upstream.last().header("x-ingot-client-ip"), "203.0.113.7");
+    assert_eq!(upstream.last().header("x-forwarded-for"), "203.0.113.7");
+    // Its health check.
+    ask(b"PROXY UNKNOWN\r\n").await;
+    assert_eq!(upstream.last().header("x-ingot-client-ip"), "127.0.0.1");
+    let asked = upstream.seen().len();
+    assert_eq!(ask(b"").await, "");
+    assert_eq!(upstream.seen().len(), asked);
+}
