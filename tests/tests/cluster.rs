@@ -141,8 +141,10 @@ async fn unknown_metrics(cluster: &TestCluster) -> BTreeSet<String> {
             Some(name.to_owned())
         }));
     }
-    // Only in a container with a limit.
-    exported.insert("process_memory_limit_bytes".to_owned());
+    // Only in a container with a limit, and with certificates.
+    for elsewhere in ["process_memory_limit_bytes", "edge_certificate_end_seconds"] {
+        exported.insert(elsewhere.to_owned());
+    }
     let expressions = monitoring::expressions().unwrap();
     let named = expressions
         .values()

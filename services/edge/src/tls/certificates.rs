@@ -1,7 +1,7 @@
 //! Certificates from files, chosen by the name that a client asks for (SNI, RFC 6066 §3).
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, ensure};
@@ -86,8 +86,9 @@ impl Set {
                 .as_ref()
                 .map_err(|why| anyhow::anyhow!("{why}"))
                 .with_context(place)?;
-            let (key, names) = certificate(chain, key).with_context(place)?;
-            for name in names {
+            let (key, leaf) = certificate(chain, key).with_context(place)?;
+            tell_end(folder, &leaf);
+            for name in names(&leaf).with_context(place)? {
                 // Who comes first has the name.
                 by_name.entry(name).or_insert_with(|| Arc::clone(&key));
             }
@@ -116,21 +117,28 @@ fn read(folders: &[PathBuf]) -> Files {
     folders.iter().map(both).collect()
 }
 
-/// A usable certificate, and the names that it is for.
-fn certificate(chain: &[u8], key: &[u8]) -> anyhow::Result<(Arc<CertifiedKey>, Vec<String>)> {
+/// A usable certificate, and what it says.
+fn certificate(chain: &[u8], key: &[u8]) -> anyhow::Result<(Arc<CertifiedKey>, Certificate)> {
     let chain: Vec<_> = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<_, _>>()
         .context("the certificates are no PEM")?;
     let key = PrivateKeyDer::from_pem_slice(key).context("the key is no PEM")?;
     let leaf = chain.first().context("there is no certificate")?;
-    let names = names(leaf)?;
+    let leaf = Certificate::from_der(leaf).context("the first certificate cannot be read")?;
     let certified = CertifiedKey::from_der(chain, key, &default_provider())
         .context("certificate and key do not belong together")?;
-    Ok((Arc::new(certified), names))
+    Ok((Arc::new(certified), leaf))
 }
 
-fn names(leaf: &CertificateDer<'_>) -> anyhow::Result<Vec<String>> {
-    let leaf = Certificate::from_der(leaf).context("the first certificate cannot be read")?;
+/// Tells monitoring when it is not valid any more.
+fn tell_end(folder: &Path, leaf: &Certificate) {
+    let end = leaf.tbs_certificate.validity.not_after.to_unix_duration();
+    let folder = folder.display().to_string();
+    metrics::gauge!("edge_certificate_end_seconds", "folder" => folder).set(end.as_secs_f64());
+}
+
+/// The names that a certificate is for.
+fn names(leaf: &Certificate) -> anyhow::Result<Vec<String>> {
     let names = leaf.tbs_certificate.get::<SubjectAltName>()?;
     let names = names.map(|(_, names)| names.0).unwrap_or_default();
     let names: Vec<_> = names

@@ -254,3 +254,20 @@ async fn certificates_that_cannot_be_used_are_named_at_the_start() {
     assert!(refused.contains("do not belong together"), "{refused}");
     assert!(refused.contains("INGOT_EDGE_TLS_CERTIFICATES"), "{refused}");
 }
+
+#[tokio::test]
+async fn monitoring_is_told_when_certificates_end() {
+    // Metrics go where the process that starts telemetry has them; here a test does.
+    let settings = ingot_config::Environment::from_pairs([("LOG_LEVEL", "error")]);
+    let settings = <ingot_telemetry::TelemetrySettings as ingot_config::Settings>::load(&settings);
+    let _telemetry = ingot_telemetry::init(&settings.unwrap(), "ingot-edge").ok();
+    let scene = Scene::start(&[]).await;
+    let url = format!("http://{}/metrics", scene.edge.admin);
+    let metrics = scene.edge.client.get(url).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    let ends = metrics
+        .lines()
+        .filter(|line| line.starts_with("edge_certificate_end_seconds{folder="))
+        .count();
+    assert!(ends >= 2, "{metrics}");
+}
