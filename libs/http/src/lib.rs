@@ -12,6 +12,7 @@ mod pagination;
 mod parameters;
 mod routes;
 mod serve;
+mod sql_error;
 mod timestamp;
 mod traced;
 
@@ -24,4 +25,5 @@ pub use pagination::{Page, Paged};
 pub use parameters::{Path, Query};
 pub use routes::Routes;
 pub use serve::{ListenSettings, ServeError, serve, serve_tuned};
+pub use sql_error::{sql_error, sql_timeout};
 pub use timestamp::{Timestamp, timestamp};

@@ -4,10 +4,12 @@
 //! service caches or opens is keyed by [`ProjectId`]. A project's login roles can reach no other
 //! database, so that isolation does not rest on this code alone.
 
+mod admin;
 mod database;
 mod pools;
 mod registry;
 
+pub use admin::{AdminPools, AdminSession, set_trace};
 pub use database::{Database, DatabaseSettings, LoginRole};
 pub use pools::{PoolError, PoolSettings, Pools};
 pub use registry::{ProjectRegistry, ProjectSettings, RegistryError};

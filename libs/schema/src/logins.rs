@@ -13,6 +13,10 @@ struct Login {
     inherits: bool,
     groups: &'static [&'static str],
     settings: &'static [(&'static str, &'static str)],
+    /// Most connections at a time, over all replicas of all services; `-1` is no limit.
+    connections: i32,
+    /// Disk that a session may take for sorts and temporary tables.
+    temporary_files: &'static str,
 }
 
 /// A client that died in the middle, or forgot to end its transaction, must not hold locks; and a
@@ -33,18 +37,24 @@ const LOGINS: [Login; 3] = [
             // The services' SQL never resolves to a function or operator of the project.
             ("search_path", "pg_catalog, pg_temp"),
         ],
+        connections: -1,
+        temporary_files: "2GB",
     },
     Login {
         role: LoginRole::Authenticator,
         inherits: false,
         groups: &["anon", "authenticated", "project_admin"],
         settings: &[("statement_timeout", "30s")],
+        connections: -1,
+        temporary_files: "2GB",
     },
     Login {
         role: LoginRole::Sql,
         inherits: false,
         groups: &["project_admin"],
         settings: &[("statement_timeout", "30s")],
+        connections: 80,
+        temporary_files: "8GB",
     },
 ];
 
@@ -79,13 +89,14 @@ async fn prepare(owner: &mut PgConnection, project: &Project) -> Result<(), Sche
         let role = quote_identifier(&login.role.name(&project.id));
         set_attributes(&mut transaction, project, login, &role).await?;
         set_groups(&mut transaction, project, login, &role).await?;
+        write_down(&mut transaction, project, login).await?;
         run(
             &mut transaction,
             format!("grant connect on database {database} to {role}"),
         )
         .await?;
     }
-    query("select system.sync_postgrest_exposed_schemas()")
+    query("select system.sync_postgrest_exposed_schemas(), system.note_platform_shape()")
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
@@ -158,9 +169,26 @@ async fn set_attributes(
     };
     run(
         owner,
-        format!("alter role {role} login {inherit} nocreatedb nocreaterole password '{verifier}'"),
+        format!(
+            "alter role {role} login {inherit} nocreatedb nocreaterole \
+             connection limit {} password '{verifier}'",
+            login.connections
+        ),
     )
     .await?;
+    run(owner, format!("alter role {role} reset all")).await?;
+    if is_superuser(owner).await? {
+        // Only a superuser may set this limit.
+        let limit = login.temporary_files;
+        run(
+            owner,
+            format!("alter role {role} set temp_file_limit = '{limit}'"),
+        )
+        .await?;
+    } else if login.role == LoginRole::Sql {
+        // Whoever ends somebody's session must be a member of his login.
+        run(owner, format!("grant {role} to current_user")).await?;
+    }
     for (name, value) in HYGIENE.iter().chain(login.settings) {
         // Lists are written without quotes; every other value is fine with them.
         let value = if *name == "search_path" {
@@ -170,6 +198,40 @@ async fn set_attributes(
         };
         run(owner, format!("alter role {role} set {name} = {value}")).await?;
     }
+    Ok(())
+}
+
+async fn is_superuser(owner: &mut PgConnection) -> Result<bool, SchemaError> {
+    let sql = "select rolsuper from pg_catalog.pg_roles where rolname = current_user";
+    Ok(query_scalar(sql).fetch_one(owner).await?)
+}
+
+/// Notes how the login should be, for `system.mend_logins()`.
+async fn write_down(
+    owner: &mut PgConnection,
+    project: &Project,
+    login: &Login,
+) -> Result<(), SchemaError> {
+    let readable = is_superuser(owner).await?;
+    query(AssertSqlSafe(format!(
+        "insert into system.logins (name, verifier, settings)
+         select r.rolname, {}, coalesce(
+             (select array_agg(s order by s)
+              from pg_catalog.pg_db_role_setting as d, unnest(d.setconfig) as s
+              where d.setrole = r.oid and d.setdatabase = 0), '{{}}')
+         from {} as r where r.rolname = $1
+         on conflict (name) do update
+             set verifier = excluded.verifier, settings = excluded.settings",
+        if readable { "r.rolpassword" } else { "''" },
+        if readable {
+            "pg_catalog.pg_authid"
+        } else {
+            "pg_catalog.pg_roles"
+        },
+    )))
+    .bind(login.role.name(&project.id))
+    .execute(owner)
+    .await?;
     Ok(())
 }
 

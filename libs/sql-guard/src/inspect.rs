@@ -56,15 +56,23 @@ impl Inspector {
         }
         // The walk comes to the inner nodes first; the table's order decides what the user reads.
         let mut first = usize::MAX;
+        let mut executed = Vec::new();
         tree::visit(node, &mut |found| {
             first = first.min(rules::refusing(self.profile, found).unwrap_or(usize::MAX));
+            if found.kind == "FuncCall" && rules::EXECUTING.contains(&found.text("funcname")) {
+                executed.extend(found.texts("args").map(str::to_owned));
+            }
         });
-        let broken = RULES.get(first);
-        match (broken, Body::of(node)) {
-            (Some(rule), _) => Err(Stop::Rule(rule)),
-            (None, Some(body)) if body.language == "sql" => self.sql_body(&body.text, depth),
-            (None, Some(body)) => self.plpgsql_body(&body.text, depth),
-            (None, None) => Ok(()),
+        if let Some(rule) = RULES.get(first) {
+            return Err(Stop::Rule(rule));
+        }
+        executed
+            .iter()
+            .try_for_each(|text| self.if_sql(text, depth))?;
+        match Body::of(node) {
+            Some(body) if body.language == "sql" => self.sql_body(&body.text, depth),
+            Some(body) => self.plpgsql_body(&body.text, depth),
+            None => Ok(()),
         }
     }
 

@@ -6,8 +6,10 @@
 //! - `rules`: the table of what is refused, with the sentence that the user reads
 //! - `inspect`: applies the table to a script, also inside function bodies and `EXECUTE` strings
 //! - `tree`: visits every node of a syntax tree; `plpgsql`: cuts PL/pgSQL bodies into statements
+//! - `answer`: refusals over HTTP
 //! - `script`: the statements of a text, what they change, and how to split them
 
+mod answer;
 mod changes;
 mod guard;
 mod inspect;

@@ -6,6 +6,8 @@
 
 use pg_query::protobuf::{ScanToken, Token};
 
+use crate::tree;
+
 /// What in a body deserves a look.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
@@ -112,6 +114,14 @@ impl<'a> Word<'a> {
 
     /// The identifier, folded as PostgreSQL does it.
     fn name(&self) -> Option<String> {
+        if self
+            .text
+            .get(..2)
+            .is_some_and(|start| start.eq_ignore_ascii_case("u&"))
+        {
+            // `U&"..."`, which only the parser can read.
+            return called(self.text);
+        }
         if self.quoted {
             let inner = self.text.strip_prefix('"')?.strip_suffix('"')?;
             Some(inner.replace("\"\"", "\""))
@@ -119,6 +129,18 @@ impl<'a> Word<'a> {
             self.bare.then(|| self.text.to_ascii_lowercase())
         }
     }
+}
+
+/// The name that the parser sees in a call of `name`.
+fn called(name: &str) -> Option<String> {
+    let parsed = pg_query::parse(&format!("SELECT {name}()"), 0).ok()?;
+    let mut called = None;
+    tree::visit(&parsed.protobuf, &mut |found| {
+        if found.kind == "FuncCall" {
+            called = Some(found.text("funcname").to_owned());
+        }
+    });
+    called
 }
 
 /// Where the statement or expression ends: before `;` or, outside parentheses, one of `keywords`.
@@ -157,6 +179,7 @@ mod tests {
               IF NEW.x THEN RESET ROLE; ELSE PERFORM \"Set\"('role'); END IF;
               FOR r IN EXECUTE format('x(%s)', 1) LOOP END LOOP;
               EXECUTE 'SET ROLE ' || quote_ident(x) INTO r USING 1;
+              PERFORM U&\"\\0073et_config\"('a');
               RETURN NEW;
             END";
         assert_eq!(
@@ -168,6 +191,7 @@ mod tests {
                 Piece::Call("format".into()),
                 Piece::Dynamic("'SET ROLE ' || quote_ident(x)"),
                 Piece::Call("quote_ident".into()),
+                Piece::Call("set_config".into()),
             ]
         );
     }

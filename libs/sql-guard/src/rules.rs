@@ -42,6 +42,8 @@ enum Pattern {
     Setting(&'static str),
     /// The same, except as a function's own `SET` clause, which ends with the call.
     SettingOutsideFunction(&'static str),
+    /// `SET` of this setting to a value that is none of these (lower case, without dashes).
+    SettingBut(&'static str, &'static [&'static str]),
     /// `RESET ALL`.
     ResetAll,
     /// A call of a function with this name, in whatever schema.
@@ -59,7 +61,7 @@ enum Pattern {
 }
 
 use Pattern::{
-    Call, CopyStream, Extension, ForeignLanguage, Kind, Object, ResetAll, Setting,
+    Call, CopyStream, Extension, ForeignLanguage, Kind, Object, ResetAll, Setting, SettingBut,
     SettingOutsideFunction, With,
 };
 
@@ -137,6 +139,17 @@ pub const RULES: &[Rule] = &[
         refuses: &[SettingOutsideFunction("statement_timeout")],
     },
     Rule {
+        id: "reading-of-sql",
+        sentence: "Changing how PostgreSQL reads SQL is not allowed: texts are UTF-8, and backslashes \
+                   stand for themselves (standard_conforming_strings)",
+        profiles: EVERYWHERE,
+        refuses: &[
+            SettingBut("client_encoding", &["utf8", "unicode"]),
+            SettingBut("standard_conforming_strings", &["on", "true", "yes", "1"]),
+            Setting("backslash_quote"),
+        ],
+    },
+    Rule {
         id: "transaction-control",
         sentence: "Transaction control is not allowed: all statements of one request succeed or \
                    fail together, without BEGIN, COMMIT, ROLLBACK or SAVEPOINT",
@@ -158,6 +171,12 @@ pub const RULES: &[Rule] = &[
             Kind("CreateAmStmt"),
             Kind("SecLabelStmt"),
             Kind("CreateTransformStmt"),
+            Kind("CreateOpClassStmt"),
+            Kind("CreateOpFamilyStmt"),
+            Kind("AlterOpFamilyStmt"),
+            Object("AlterOwnerStmt", ObjectType::ObjectEventTrigger),
+            Object("RenameStmt", ObjectType::ObjectEventTrigger),
+            Setting("session_replication_role"),
         ],
     },
     Rule {
@@ -178,6 +197,16 @@ pub const RULES: &[Rule] = &[
             Call("pg_ls_tmpdir"),
             Call("pg_ls_archive_statusdir"),
             Call("pg_stat_file"),
+            Call("pg_file_rename"),
+            Call("pg_file_unlink"),
+            Call("pg_file_sync"),
+            Call("pg_ls_logicalsnapdir"),
+            Call("pg_ls_logicalmapdir"),
+            Call("pg_ls_replslotdir"),
+            Call("pg_current_logfile"),
+            Call("pg_hba_file_rules"),
+            Call("pg_ident_file_mappings"),
+            Call("pg_show_all_file_settings"),
             Call("lo_import"),
             Call("lo_export"),
         ],
@@ -205,6 +234,23 @@ pub const RULES: &[Rule] = &[
             Call("pg_create_physical_replication_slot"),
             Call("pg_create_logical_replication_slot"),
             Call("pg_drop_replication_slot"),
+            Call("pg_replication_slot_advance"),
+            Call("pg_logical_slot_get_changes"),
+            Call("pg_logical_slot_peek_changes"),
+            Call("pg_logical_slot_get_binary_changes"),
+            Call("pg_logical_slot_peek_binary_changes"),
+            Call("pg_logical_emit_message"),
+            Call("pg_replication_origin_create"),
+            Call("pg_replication_origin_session_setup"),
+            Call("pg_start_backup"),
+            Call("pg_stop_backup"),
+            Call("pg_backup_start"),
+            Call("pg_backup_stop"),
+            Call("pg_wal_replay_pause"),
+            Call("pg_wal_replay_resume"),
+            Call("pg_log_backend_memory_contexts"),
+            Call("pg_stat_reset"),
+            Call("pg_stat_reset_shared"),
         ],
     },
     Rule {
@@ -236,8 +282,26 @@ pub const RULES: &[Rule] = &[
         id: "language",
         sentence: "Only the languages sql and plpgsql may be used for functions and DO blocks",
         profiles: EVERYWHERE,
-        refuses: &[ForeignLanguage],
+        refuses: &[
+            ForeignLanguage,
+            // What `CREATE LANGUAGE` without a handler comes to.
+            Extension("plpython3u"),
+            Extension("plperlu"),
+            Extension("pltclu"),
+        ],
     },
+];
+
+/// Functions that run the SQL text in their arguments.
+pub(crate) const EXECUTING: &[&str] = &[
+    "query_to_xml",
+    "query_to_xmlschema",
+    "query_to_xml_and_xmlschema",
+    "ts_stat",
+    "ts_rewrite",
+    "crosstab",
+    "crosstabn",
+    "xpath_table",
 ];
 
 /// Place in [`RULES`] of the first rule of the profile that refuses a node.
@@ -268,7 +332,21 @@ impl Pattern {
                 node.kind == "VariableSetStmt"
                     && node.number("kind") == VariableSetKind::VarResetAll as i64
             }
-            Call(name) => node.kind == "FuncCall" && node.text("funcname") == *name,
+            SettingBut(name, values) => {
+                let sets = i64::from(VariableSetKind::VarSetValue as i32);
+                Setting(name).matches(node)
+                    && node.number("kind") == sets
+                    && node.texts("args").any(|value| {
+                        let value = value.to_ascii_lowercase().replace(['-', '_'], "");
+                        !values.contains(&value.as_str())
+                    })
+            }
+            // An aggregate or operator calls a function that it only names.
+            Call(name) => match node.kind {
+                "FuncCall" => node.text("funcname") == *name,
+                "DefElem" => node.in_definition && node.text("arg") == *name,
+                _ => false,
+            },
             Object(kind, object) => {
                 let object = i64::from(*object as i32);
                 node.kind == *kind

@@ -20,6 +20,8 @@ pub(crate) struct Found<'a> {
     pub(crate) in_function: bool,
     /// Whether the node belongs to a statement that defines a body: a function or a `DO` block.
     pub(crate) in_body_definition: bool,
+    /// Whether the node belongs to the definition of an aggregate, operator or type.
+    pub(crate) in_definition: bool,
     fields: &'a [(&'static str, Field)],
 }
 
@@ -33,6 +35,13 @@ impl Found<'_> {
                 },
             );
         last.unwrap_or_default()
+    }
+
+    /// All texts of a field.
+    pub(crate) fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.fields
+            .iter()
+            .filter_map(move |(key, field)| field.as_text().filter(|_| *key == name))
     }
 
     /// A number, flag or enumeration field, 0 if there is none.
@@ -109,6 +118,7 @@ impl Walk<'_> {
                 kind: frame.kind,
                 in_function: inside(&["CreateFunctionStmt", "AlterFunctionStmt"]),
                 in_body_definition: inside(&["CreateFunctionStmt", "DoStmt"]),
+                in_definition: inside(&["DefineStmt"]),
                 fields: &frame.fields,
             });
         } else if frame.kind == "String" {
@@ -121,12 +131,14 @@ impl Walk<'_> {
 
     /// Adds a value to the field that is being filled, if anyone will look at it.
     fn record(&mut self, field: Field) {
-        // `Node` and `List` are only wrappers.
-        let owner = self
-            .frames
-            .iter_mut()
-            .rev()
-            .find(|frame| !matches!(frame.kind, "Node" | "List"));
+        // `Node` and `List` are only wrappers. Constants and names belong to what they are given to,
+        // where somebody asks for those: settings, calls, definitions.
+        let is_text = matches!(field, Field::Text(_));
+        let owner = self.frames.iter_mut().rev().find(|frame| match frame.kind {
+            "Node" | "List" => false,
+            "AConst" | "TypeName" | "TypeCast" => !is_text,
+            _ => true,
+        });
         if let Some(frame) = owner
             && (frame.watched || frame.kind == "String")
         {

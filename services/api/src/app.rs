@@ -6,14 +6,16 @@ use axum::extract::FromRef;
 use ingot_bus::{Bus, DashboardEvent, Invalidation};
 use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
-use ingot_project::{LoginRole, Pools, ProjectId};
+use ingot_project::{AdminPools, LoginRole, Pools, ProjectId};
 use ingot_sql_guard::Guard;
+use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::Config;
 use crate::advance::Uploads;
+use crate::audit;
 use crate::auth::Auth;
 use crate::dashboard::MAX_STREAMS;
 
@@ -68,11 +70,36 @@ impl App {
             .map_err(|error| ApiError::internal(&error))
     }
 
-    /// Connections for SQL of the administrators of the request's project.
+    /// Sessions that run code of the request's project: its administrators' SQL, its triggers.
+    pub(crate) fn admin_pools(&self, forwarded: &Forwarded) -> Result<AdminPools, ApiError> {
+        self.pools
+            .admin(&forwarded.project.id)
+            .map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Connections of an administrator for statements that run no code of the project.
     pub(crate) fn sql_pool(&self, forwarded: &Forwarded) -> Result<PgPool, ApiError> {
         self.pools
             .get(&forwarded.project.id, LoginRole::Sql)
             .map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Keeps in the audit trail what an administrator did to the database.
+    pub(crate) async fn record(
+        &self,
+        forwarded: &Forwarded,
+        actor: &str,
+        action: &'static str,
+        details: Value,
+    ) -> Result<(), ApiError> {
+        let entry = audit::Entry {
+            actor,
+            action,
+            module: "DATABASE",
+            details,
+            client: forwarded.client,
+        };
+        Ok(audit::record(&self.service_pool(forwarded)?, entry).await?)
     }
 
     /// Tells dashboards that something changed. A hint only: the change itself stands, so a bus

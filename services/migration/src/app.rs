@@ -6,7 +6,7 @@ use axum::extract::FromRef;
 use ingot_bus::Bus;
 use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
-use ingot_project::{LoginRole, Pools};
+use ingot_project::{AdminPools, LoginRole, Pools};
 use ingot_sql_guard::Guard;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +58,13 @@ impl App {
     pub(crate) fn pool(&self, forwarded: &Forwarded, role: LoginRole) -> Result<PgPool, ApiError> {
         self.pools
             .get(&forwarded.project.id, role)
+            .map_err(|error| ApiError::internal(&error))
+    }
+
+    /// Sessions that run code of the request's project.
+    pub(crate) fn admin_pools(&self, forwarded: &Forwarded) -> Result<AdminPools, ApiError> {
+        self.pools
+            .admin(&forwarded.project.id)
             .map_err(|error| ApiError::internal(&error))
     }
 

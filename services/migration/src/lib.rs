@@ -7,6 +7,7 @@
 mod app;
 mod bootstrap;
 mod custom_migrations;
+mod logins;
 mod router;
 
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ pub fn main() -> ExitCode {
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let app = App::new(&config, &shutdown).await?;
     let gate = tokio::spawn(app.gate.clone().open(shutdown.clone()));
+    let keeper = tokio::spawn(logins::keep(app.pools.clone(), shutdown.clone()));
     let health = app.health();
     let router = router::router(&config, app);
     let served = ingot_http::serve(
@@ -101,6 +103,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     // Also when the listener failed: a step under way is rolled back with its connection.
     shutdown.cancel();
     gate.await?;
+    keeper.await?;
     Ok(served?)
 }
 

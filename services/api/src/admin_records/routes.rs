@@ -39,7 +39,7 @@ async fn list(
 ) -> Result<Paged<Box<RawValue>>, ApiError> {
     let table = TableName::new(&schema.0, &table)?;
     let listing = parameters.read()?;
-    let (items, total) = service::list(&app.sql_pool(&forwarded)?, table, &listing).await?;
+    let (items, total) = service::list(&app.admin_pools(&forwarded)?, table, &listing).await?;
     Ok(Paged {
         items,
         offset: listing.offset,
@@ -70,7 +70,7 @@ async fn look_up(
         ));
     }
     let pairs: Vec<_> = columns.into_iter().zip(values).collect();
-    service::look_up(&app.sql_pool(&forwarded)?, table, &pairs)
+    service::look_up(&app.admin_pools(&forwarded)?, table, &pairs)
         .await
         .map(Json)
 }
@@ -87,7 +87,7 @@ async fn insert(
     if records.is_empty() {
         return Err(ApiError::invalid_input(": must not be empty"));
     }
-    let pool = app.sql_pool(&forwarded)?;
+    let pool = app.admin_pools(&forwarded)?;
     let stored = service::insert(&pool, table.clone(), &records).await?;
     announce(&app, &forwarded, &table).await;
     Ok((StatusCode::CREATED, Json(stored)))
@@ -120,7 +120,7 @@ async fn update(
     Valid(body): Valid<Update>,
 ) -> Result<Json<Box<RawValue>>, ApiError> {
     let table = TableName::new(&schema.0, &table)?;
-    let pool = app.sql_pool(&forwarded)?;
+    let pool = app.admin_pools(&forwarded)?;
     let changed = service::update(&pool, table.clone(), &body.pk_keys, &body.data).await?;
     announce(&app, &forwarded, &table).await;
     Ok(Json(changed))
@@ -160,7 +160,7 @@ async fn remove(
     Valid(body): Valid<Removal>,
 ) -> Result<Json<Removed>, ApiError> {
     let table = TableName::new(&schema.0, &table)?;
-    let pool = app.sql_pool(&forwarded)?;
+    let pool = app.admin_pools(&forwarded)?;
     let deleted_count = service::remove(&pool, table.clone(), &body.pk_keys).await?;
     if deleted_count > 0 {
         announce(&app, &forwarded, &table).await;

@@ -3,26 +3,26 @@
 use std::fmt::Write;
 
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
+use ingot_http::{ApiError, Code, sql_error, sql_timeout};
+use ingot_project::AdminPools;
 use serde_json::value::RawValue;
-use sqlx::PgPool;
 
 use super::columns::{Blank, Fields, Table};
 use super::query::Listing;
 use super::store::Work;
-use crate::database::{DEADLINE, TableName, quote, rows_error, sql_error, sql_timeout};
+use crate::database::{DEADLINE, LIMIT, TableName, quote, rows_error};
 
 /// Rows as JSON, untouched.
 pub(super) type JsonRows = Vec<Box<RawValue>>;
 
 /// A page of rows, and how many rows there are in all.
 pub(super) async fn list(
-    pool: &PgPool,
+    pools: &AdminPools,
     name: TableName,
     listing: &Listing,
 ) -> Result<(JsonRows, i64), ApiError> {
     in_time(async {
-        let (mut work, table) = open(pool, name).await?;
+        let (mut work, table) = open(pools, name).await?;
         let mut conditions = Vec::new();
         if let Some(words) = &listing.search {
             conditions.extend(table.search(words)?);
@@ -60,12 +60,12 @@ pub(super) async fn list(
 
 /// The first row in which all these columns have these values.
 pub(super) async fn look_up(
-    pool: &PgPool,
+    pools: &AdminPools,
     name: TableName,
     pairs: &[(String, String)],
 ) -> Result<Option<Box<RawValue>>, ApiError> {
     in_time(async {
-        let (mut work, table) = open(pool, name).await?;
+        let (mut work, table) = open(pools, name).await?;
         let conditions = pairs
             .iter()
             .map(|(column, value)| table.equality(column, value))
@@ -84,12 +84,12 @@ pub(super) async fn look_up(
 
 /// Inserts the rows one by one and returns them as they were stored.
 pub(super) async fn insert(
-    pool: &PgPool,
+    pools: &AdminPools,
     name: TableName,
     records: &[Fields],
 ) -> Result<JsonRows, ApiError> {
     in_time(async {
-        let (mut work, table) = open(pool, name).await?;
+        let (mut work, table) = open(pools, name).await?;
         let mut stored = Vec::with_capacity(records.len());
         for record in records {
             let assignments = table.assignments(record, Blank::Skip)?;
@@ -115,13 +115,13 @@ pub(super) async fn insert(
 
 /// Changes the row with these keys and returns it.
 pub(super) async fn update(
-    pool: &PgPool,
+    pools: &AdminPools,
     name: TableName,
     keys: &Fields,
     data: &Fields,
 ) -> Result<Box<RawValue>, ApiError> {
     in_time(async {
-        let (mut work, table) = open(pool, name).await?;
+        let (mut work, table) = open(pools, name).await?;
         let condition = table.key_condition(keys)?;
         let assignments: Vec<_> = table
             .assignments(data, Blank::Null)?
@@ -144,12 +144,12 @@ pub(super) async fn update(
 
 /// Removes the rows with these keys; says how many there were.
 pub(super) async fn remove(
-    pool: &PgPool,
+    pools: &AdminPools,
     name: TableName,
     keys: &[Fields],
 ) -> Result<u64, ApiError> {
     in_time(async {
-        let (mut work, table) = open(pool, name).await?;
+        let (mut work, table) = open(pools, name).await?;
         let conditions = keys
             .iter()
             .map(|keys| table.key_condition(keys))
@@ -166,8 +166,8 @@ pub(super) async fn remove(
     .await
 }
 
-async fn open(pool: &PgPool, name: TableName) -> Result<(Work, Table), ApiError> {
-    let mut work = Work::begin(pool).await.map_err(sql_error)?;
+async fn open(pools: &AdminPools, name: TableName) -> Result<(Work, Table), ApiError> {
+    let mut work = Work::begin(pools).await.map_err(sql_error)?;
     let found = work.table(name).await.map_err(sql_error)?;
     let table = found.ok_or_else(|| missing("Table"))?;
     Ok((work, table))
@@ -180,7 +180,7 @@ async fn close(work: Work) -> Result<(), ApiError> {
 /// Dropping the work ends its connection.
 async fn in_time<T>(work: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
     let done = tokio::time::timeout(DEADLINE, work).await;
-    done.unwrap_or_else(|_| Err(sql_timeout()))
+    done.unwrap_or_else(|_| Err(sql_timeout(LIMIT)))
 }
 
 fn missing(what: &str) -> ApiError {

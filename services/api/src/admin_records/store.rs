@@ -1,10 +1,11 @@
 //! Rows and columns of a table, on a session of their own: triggers, defaults and views run the
 //! project's code.
 
-use sqlx::{AssertSqlSafe, PgPool, raw_sql};
+use ingot_project::{AdminPools, AdminSession};
+use sqlx::{AssertSqlSafe, raw_sql};
 
 use super::columns::{Column, Table};
-use crate::database::{AdminSession, JsonKind, Rows, RowsError, TableName, collect};
+use crate::database::{JsonKind, Rows, RowsError, TableName, collect};
 
 /// A transaction that ends with [`commit`](Self::commit) or leaves nothing.
 #[derive(Debug)]
@@ -13,8 +14,8 @@ pub(super) struct Work {
 }
 
 impl Work {
-    pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut session = AdminSession::open(pool).await?;
+    pub(super) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
+        let mut session = AdminSession::open(pools).await?;
         raw_sql("begin").execute(session.connection()).await?;
         Ok(Self { session })
     }

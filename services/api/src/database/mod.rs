@@ -2,16 +2,12 @@
 //! translation of PostgreSQL's errors (contract, database §1, §10.5, §11).
 
 mod context;
-mod error;
-mod guard;
 mod literals;
 mod name;
 mod rows;
 mod values;
 
-pub(crate) use context::{AdminSession, DEADLINE, begin_as_admin};
-pub(crate) use error::{sql_error, sql_timeout};
-pub(crate) use guard::refused;
+pub(crate) use context::{DEADLINE, LIMIT, begin_as_admin};
 pub(crate) use literals::{JsonKind, array_literal, json_text};
 pub(crate) use name::{Schema, TableName, check_identifier, quote, quote_literal};
 pub(crate) use rows::{Rows, RowsError, collect, field, rows_error};

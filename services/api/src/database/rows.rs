@@ -2,12 +2,12 @@
 
 use futures::TryStreamExt;
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
+use ingot_http::{ApiError, Code, sql_error, sql_timeout};
 use serde_json::value::RawValue;
 use sqlx::postgres::{PgColumn, PgRow};
 use sqlx::{AssertSqlSafe, Column, Either, PgConnection, Row, ValueRef};
 
-use super::error::sql_error;
+use super::context::LIMIT;
 use super::values::{write_string, write_value};
 
 /// Largest result, in bytes of JSON.
@@ -25,6 +25,11 @@ pub(crate) enum RowsError {
 /// The answer to a statement that has no result.
 pub(crate) fn rows_error(error: RowsError) -> ApiError {
     match error {
+        RowsError::Sql(sqlx::Error::Database(error))
+            if error.code().is_some_and(|c| c == "57014") =>
+        {
+            sql_timeout(LIMIT)
+        }
         RowsError::Sql(error) => sql_error(error),
         RowsError::TooLarge => ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,

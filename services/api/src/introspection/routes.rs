@@ -4,14 +4,14 @@
 use axum::Json;
 use axum::extract::State;
 use axum::routing::get;
-use ingot_http::{ApiError, Forwarded, Query, Routes};
+use ingot_http::{ApiError, Forwarded, Query, Routes, sql_error};
 use ingot_identity::VerifyAdmin;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 
 use super::store::{self, Function, Index, Part, Policy, SchemaEntry, Trigger};
 use crate::app::App;
-use crate::database::{Schema, sql_error};
+use crate::database::Schema;
 use crate::query::whole_number;
 
 /// The routes under `/api/database`.

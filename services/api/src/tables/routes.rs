@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use super::description::{NewTable, TableChanges};
 use super::service::{self, TableSchema};
 use crate::app::App;
-use crate::audit;
 use crate::database::Schema;
 
 /// The routes under `/api/database/tables`.
@@ -51,7 +50,8 @@ async fn create(
         "columns": table.columns,
         "rlsEnabled": table.rls_enabled,
     });
-    record(&app, &forwarded, caller.actor(), "CREATE_TABLE", details).await?;
+    app.record(&forwarded, caller.actor(), "CREATE_TABLE", details)
+        .await?;
     let answer = json!({
         "schemaName": schema.0,
         "message": "Table created successfully",
@@ -93,7 +93,8 @@ async fn update(
         "tableName": table,
         "operations": operations,
     });
-    record(&app, &forwarded, caller.actor(), "UPDATE_TABLE", details).await?;
+    app.record(&forwarded, caller.actor(), "UPDATE_TABLE", details)
+        .await?;
     Ok(Json(json!({
         "schemaName": schema.0,
         "message": "Table schema updated successfully",
@@ -113,28 +114,12 @@ async fn remove(
     app.invalidate(&forwarded.project.id, Invalidation::Schema)
         .await;
     let details = json!({ "schemaName": schema.0, "tableName": table });
-    record(&app, &forwarded, caller.actor(), "DELETE_TABLE", details).await?;
+    app.record(&forwarded, caller.actor(), "DELETE_TABLE", details)
+        .await?;
     Ok(Json(json!({
         "schemaName": schema.0,
         "message": "Table deleted successfully",
         "tableName": table,
         "nextActions": "Objects that depended on the table are gone, too",
     })))
-}
-
-async fn record(
-    app: &App,
-    forwarded: &Forwarded,
-    actor: &str,
-    action: &'static str,
-    details: Value,
-) -> Result<(), ApiError> {
-    let entry = audit::Entry {
-        actor,
-        action,
-        module: "DATABASE",
-        details,
-        client: forwarded.client,
-    };
-    Ok(audit::record(&app.service_pool(forwarded)?, entry).await?)
 }

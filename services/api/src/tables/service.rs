@@ -1,7 +1,7 @@
 //! Tables made, shown, changed and removed, each in one transaction.
 
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
+use ingot_http::{ApiError, Code, sql_error};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -9,7 +9,7 @@ use super::column;
 use super::description::{ForeignKey, NewColumn, NewTable, TableChanges};
 use super::plan::{define, foreign_key, own_columns, plan};
 use super::store;
-use crate::database::{TableName, begin_as_admin, sql_error};
+use crate::database::{TableName, begin_as_admin};
 
 pub(super) async fn list(pool: &PgPool, schema: &str) -> Result<Vec<String>, ApiError> {
     store::tables(pool, schema).await.map_err(sql_error)

@@ -20,6 +20,7 @@ mod faults;
 mod harness;
 mod import;
 mod introspection;
+mod leftovers;
 mod platform;
 mod raw_sql;
 mod realtime;

@@ -1,13 +1,11 @@
 //! What a migration would do: its risks, and whether PostgreSQL accepts it (contract, database
 //! §8.3). It runs, and is undone.
 
-use ingot_http::{ApiError, Forwarded};
-use ingot_project::LoginRole;
+use ingot_http::{ApiError, Forwarded, sql_error, sql_timeout};
 use ingot_sql_guard::{Profile, Refusal, Risk, Script};
 use serde::Serialize;
 
-use super::service::sql_error;
-use super::store;
+use super::store::{self, ApplyError};
 use crate::app::App;
 
 /// How careful one has to be, from harmless to dangerous.
@@ -84,7 +82,7 @@ pub(super) async fn run(app: &App, forwarded: &Forwarded, sql: &str) -> Result<F
     let script = match app.guard.check(Profile::Migration, sql.to_owned()).await {
         Ok(script) => script,
         Err(refusal @ (Refusal::Unavailable | Refusal::TooLong)) => {
-            return Err(super::service::refused(&refusal));
+            return Err(refusal.into());
         }
         Err(refusal) => return Ok(refused(app, sql, &refusal).await),
     };
@@ -107,9 +105,11 @@ pub(super) async fn run(app: &App, forwarded: &Forwarded, sql: &str) -> Result<F
             });
         }
     }
-    let pool = app.pool(forwarded, LoginRole::Sql)?;
-    if let Err(error) = store::rehearse(&pool, sql).await {
-        let error = sql_error(error);
+    if let Err(error) = store::rehearse(&app.admin_pools(forwarded)?, sql).await {
+        let error = match error {
+            ApplyError::Sql(error) => sql_error(error),
+            _ => sql_timeout("two minutes"),
+        };
         if error.status().is_server_error() {
             return Err(error);
         }

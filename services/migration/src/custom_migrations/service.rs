@@ -2,9 +2,9 @@
 
 use http::StatusCode;
 use ingot_bus::{Change, DashboardEvent, Invalidation};
-use ingot_http::{ApiError, Code, Forwarded};
+use ingot_http::{ApiError, Code, Forwarded, sql_error, sql_timeout};
 use ingot_project::{LoginRole, ProjectId};
-use ingot_sql_guard::{Profile, Refusal, Script};
+use ingot_sql_guard::{Profile, Script};
 
 use super::store::{self, AppliedMigration, ApplyError};
 use crate::app::App;
@@ -28,8 +28,7 @@ pub(super) async fn apply(
     let script = app
         .guard
         .check(Profile::Migration, migration.sql.clone())
-        .await
-        .map_err(|refusal| refused(&refusal))?;
+        .await?;
     if script.statements.is_empty() {
         return Err(ApiError::invalid_input("sql: contains no statement")
             .with_hint("Send at least one SQL statement beside the comments"));
@@ -39,8 +38,7 @@ pub(super) async fn apply(
         .iter()
         .map(|statement| statement.text.clone())
         .collect();
-    let pool = app.pool(forwarded, LoginRole::Sql)?;
-    let applied = store::apply(&pool, &migration, statements)
+    let applied = store::apply(&app.admin_pools(forwarded)?, &migration, statements)
         .await
         .map_err(|error| failed(error, &migration))?;
     let noted = store::note(
@@ -79,21 +77,6 @@ async fn tell(app: &App, project: &ProjectId, script: &Script) {
     }
 }
 
-pub(super) fn refused(refusal: &Refusal) -> ApiError {
-    match refusal {
-        Refusal::Unavailable => ApiError::unavailable(refusal),
-        Refusal::TooLong => ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            Code::InvalidInput,
-            refusal.to_string(),
-        ),
-        Refusal::Empty => ApiError::invalid_input(refusal.to_string()),
-        Refusal::Rule { .. } | Refusal::Unparsable(_) => {
-            ApiError::forbidden(refusal.to_string()).with_hint("Correct the SQL and send it again")
-        }
-    }
-}
-
 fn failed(error: ApplyError, migration: &NewMigration) -> ApiError {
     match error {
         ApplyError::NotNewer => ApiError::new(
@@ -106,36 +89,6 @@ fn failed(error: ApplyError, migration: &NewMigration) -> ApiError {
         )
         .with_hint("Use a version greater than every applied one"),
         ApplyError::Sql(error) => sql_error(error),
+        ApplyError::Deadline => sql_timeout("15 minutes"),
     }
-}
-
-/// The administrator wrote the SQL, so PostgreSQL's own words are the answer, unless the server
-/// itself is the trouble (contract, database §1.3).
-pub(super) fn sql_error(error: sqlx::Error) -> ApiError {
-    let Some(database) = error.as_database_error() else {
-        return error.into();
-    };
-    let code = database.code().unwrap_or_default();
-    if ["XX", "58", "F0"]
-        .iter()
-        .any(|class| code.starts_with(class))
-    {
-        return error.into();
-    }
-    let message = database.message();
-    if code == "57014" {
-        return ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            Code::InvalidInput,
-            format!("The migration was cancelled: {message}"),
-        )
-        .with_hint("Split the work into smaller migrations");
-    }
-    ApiError::from_sqlstate(&code, message).unwrap_or_else(|| {
-        ApiError::new(
-            StatusCode::BAD_REQUEST,
-            Code::InvalidInput,
-            message.to_owned(),
-        )
-    })
 }

@@ -1,10 +1,13 @@
 //! `system.custom_migrations`, and the transaction in which a migration runs.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use ingot_project::{AdminPools, AdminSession};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, PgPool, raw_sql};
 use time::OffsetDateTime;
+use tokio::time::timeout;
 
 use super::service::NewMigration;
 
@@ -12,8 +15,14 @@ use super::service::NewMigration;
 /// module's own.
 const LOCK_KEY: i64 = 0x696e_676f_7401;
 
-/// A migration runs as the administrator and on the login that may become nothing else. It may
-/// take longer than a request's statement, but not for ever.
+/// When a migration is ended from outside: its text may lift the limits of its session.
+const DEADLINE: Duration = Duration::from_mins(15);
+
+/// The same for a dry run, which the caller waits for.
+const REHEARSAL_DEADLINE: Duration = Duration::from_mins(2);
+
+/// A migration runs as the administrator and on the login that may become nothing else. Its
+/// statements may take longer than a request's, but not for ever.
 const BEGIN: &str = "set local statement_timeout = '10min';
     set local idle_in_transaction_session_timeout = '10min';
     set local role project_admin;
@@ -38,6 +47,9 @@ pub(super) enum ApplyError {
     /// Its version is not greater than every applied one.
     #[error("the version is not newer than the applied ones")]
     NotNewer,
+    /// It took longer than anybody waits.
+    #[error("the deadline has passed")]
+    Deadline,
     /// PostgreSQL refused it.
     #[error(transparent)]
     Sql(#[from] sqlx::Error),
@@ -53,16 +65,19 @@ pub(super) async fn list(pool: &PgPool) -> sqlx::Result<Vec<AppliedMigration>> {
     .await
 }
 
-/// Runs the whole text and records it, in one transaction. The connection is not used again: the
-/// text may have changed its session.
+/// Runs the whole text and records it, in one transaction.
 pub(super) async fn apply(
-    pool: &PgPool,
+    pools: &AdminPools,
     migration: &NewMigration,
     statements: Vec<String>,
 ) -> Result<AppliedMigration, ApplyError> {
-    let mut connection = pool.acquire().await?.detach();
-    let applied = apply_on(&mut connection, migration, statements).await;
-    connection.close().await.ok();
+    let mut session = AdminSession::open(pools).await?;
+    let running = apply_on(session.connection(), migration, statements);
+    let Ok(applied) = timeout(DEADLINE, running).await else {
+        session.end().await;
+        return Err(ApplyError::Deadline);
+    };
+    session.close().await.ok();
     applied
 }
 
@@ -111,11 +126,15 @@ async fn apply_on(
 }
 
 /// Runs the whole text and undoes it.
-pub(super) async fn rehearse(pool: &PgPool, sql: &str) -> sqlx::Result<()> {
-    let mut connection = pool.acquire().await?.detach();
-    let rehearsed = rehearse_on(&mut connection, sql).await;
-    connection.close().await.ok();
-    rehearsed
+pub(super) async fn rehearse(pools: &AdminPools, sql: &str) -> Result<(), ApplyError> {
+    let mut session = AdminSession::open(pools).await?;
+    let Ok(rehearsed) = timeout(REHEARSAL_DEADLINE, rehearse_on(session.connection(), sql)).await
+    else {
+        session.end().await;
+        return Err(ApplyError::Deadline);
+    };
+    session.close().await.ok();
+    Ok(rehearsed?)
 }
 
 async fn rehearse_on(connection: &mut PgConnection, sql: &str) -> sqlx::Result<()> {

@@ -12,7 +12,6 @@ use serde_json::json;
 use super::service::{self, FileFormat, Order};
 use crate::advance::upload::UploadedFile;
 use crate::app::App;
-use crate::audit;
 use crate::database::{Schema, TableName};
 
 /// The routes of bulk upserts.
@@ -58,8 +57,8 @@ async fn bulk_upsert(
         format: format(&file)?,
     };
     let (filename, file_size) = (file.name.clone(), file.size);
-    let pool = app.sql_pool(&forwarded)?;
-    let written = service::upsert(&pool, order, file.into_content()).await?;
+    let pools = app.admin_pools(&forwarded)?;
+    let written = service::upsert(&pools, order, file.into_content()).await?;
     let change = Change {
         kind: "records".to_owned(),
         name: Some(table.dotted()),
@@ -76,14 +75,8 @@ async fn bulk_upsert(
         "rowsAffected": written.rows,
         "totalRecords": written.records,
     });
-    let entry = audit::Entry {
-        actor: caller.actor(),
-        action: "BULK_UPSERT",
-        module: "DATABASE",
-        details,
-        client: forwarded.client,
-    };
-    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    app.record(&forwarded, caller.actor(), "BULK_UPSERT", details)
+        .await?;
     Ok(Json(Answer {
         success: true,
         message: format!("{} rows were written to {}", written.rows, table.table),

@@ -5,15 +5,15 @@ use std::fs::File;
 use std::time::Duration;
 
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
-use sqlx::PgPool;
+use ingot_http::{ApiError, Code, sql_error};
+use ingot_project::AdminPools;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::records::{self, Found, ReadError};
 use super::store::{Target, Upsert};
-use crate::database::{JsonKind, TableName, sql_error};
+use crate::database::{JsonKind, TableName};
 
 /// Longest bulk upsert.
 const DEADLINE: Duration = Duration::from_hours(1);
@@ -47,9 +47,13 @@ pub(super) struct Written {
 }
 
 /// Writes the rows of the file in one transaction.
-pub(super) async fn upsert(pool: &PgPool, order: Order, file: File) -> Result<Written, ApiError> {
+pub(super) async fn upsert(
+    pools: &AdminPools,
+    order: Order,
+    file: File,
+) -> Result<Written, ApiError> {
     // Dropping it ends the connection and with it the transaction.
-    let written = timeout(DEADLINE, run(pool, order, file)).await;
+    let written = timeout(DEADLINE, run(pools, order, file)).await;
     written.unwrap_or_else(|_| {
         Err(ApiError::new(
             StatusCode::REQUEST_TIMEOUT,
@@ -60,8 +64,8 @@ pub(super) async fn upsert(pool: &PgPool, order: Order, file: File) -> Result<Wr
     })
 }
 
-async fn run(pool: &PgPool, order: Order, file: File) -> Result<Written, ApiError> {
-    let mut upsert = Upsert::begin(pool).await.map_err(sql_error)?;
+async fn run(pools: &AdminPools, order: Order, file: File) -> Result<Written, ApiError> {
+    let mut upsert = Upsert::begin(pools).await.map_err(sql_error)?;
     let target = upsert
         .target(order.table, order.key)
         .await

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use ingot_project::{AdminPools, AdminSession};
 use sqlx::postgres::PgCopyIn;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, raw_sql};
+use sqlx::{AssertSqlSafe, PgConnection, raw_sql};
 
-use crate::database::{AdminSession, JsonKind, TableName, quote};
+use crate::database::{JsonKind, TableName, quote};
 
 const BEGIN: &str = "begin;
     set local statement_timeout = '30min';
@@ -36,8 +37,8 @@ pub(super) struct Upsert {
 }
 
 impl Upsert {
-    pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut session = AdminSession::open(pool).await?;
+    pub(super) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
+        let mut session = AdminSession::open(pools).await?;
         raw_sql(BEGIN).execute(session.connection()).await?;
         Ok(Self { session })
     }

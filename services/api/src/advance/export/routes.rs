@@ -16,7 +16,6 @@ use super::dump::{Format, Request, Wrapping};
 use super::rows::Values;
 use super::service;
 use crate::app::App;
-use crate::audit;
 
 /// Rows per table when the caller names no limit (contract, database §7.3).
 const DEFAULT_ROWS: i64 = 1000;
@@ -90,17 +89,11 @@ async fn export(
     let request = request(&switches, &headers, body)?;
     let content_type = request.content_type();
     let details = json!({ "format": request.format.name() });
-    let mut chunks = service::start(&app.sql_pool(&forwarded)?, request);
+    let mut chunks = service::start(&app.admin_pools(&forwarded)?, request);
     // What fails before the first byte still has a status of its own.
     let first = chunks.next().await.transpose()?;
-    let entry = audit::Entry {
-        actor: caller.actor(),
-        action: "EXPORT_DATABASE",
-        module: "DATABASE",
-        details,
-        client: forwarded.client,
-    };
-    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    app.record(&forwarded, caller.actor(), "EXPORT_DATABASE", details)
+        .await?;
     let body = stream::iter(first.map(Ok)).chain(chunks);
     Ok((
         [(CONTENT_TYPE, content_type)],

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use futures::{Stream, stream};
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
-use sqlx::PgPool;
+use ingot_http::{ApiError, Code, sql_error};
+use ingot_project::AdminPools;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::dump::{self, Failure, Request};
 use super::sink::{Chunk, Sink};
 use super::store::Snapshot;
-use crate::database::sql_error;
 
 /// Longest export.
 const DEADLINE: Duration = Duration::from_hours(1);
@@ -21,12 +20,15 @@ const DEADLINE: Duration = Duration::from_hours(1);
 const WAITING_CHUNKS: usize = 4;
 
 /// The dump in chunks. Dropping the stream ends the export.
-pub(super) fn start(pool: &PgPool, request: Request) -> impl Stream<Item = Chunk> + Unpin + use<> {
+pub(super) fn start(
+    pools: &AdminPools,
+    request: Request,
+) -> impl Stream<Item = Chunk> + Unpin + use<> {
     let (sender, mut receiver) = mpsc::channel(WAITING_CHUNKS);
-    let pool = pool.clone();
+    let pools = pools.clone();
     tokio::spawn(async move {
         let mut sink = Sink::new(sender);
-        let running = run(&pool, &request, &mut sink);
+        let running = run(&pools, &request, &mut sink);
         let result = timeout(DEADLINE, running).await;
         match result {
             Ok(Ok(())) => {}
@@ -38,8 +40,8 @@ pub(super) fn start(pool: &PgPool, request: Request) -> impl Stream<Item = Chunk
     stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-async fn run(pool: &PgPool, request: &Request, sink: &mut Sink) -> Result<(), Failure> {
-    let mut snapshot = Snapshot::begin(pool).await?;
+async fn run(pools: &AdminPools, request: &Request, sink: &mut Sink) -> Result<(), Failure> {
+    let mut snapshot = Snapshot::begin(pools).await?;
     dump::write(&mut snapshot, request, sink).await?;
     sink.flush().await?;
     snapshot.end().await;

@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use ingot_project::{AdminPools, AdminSession};
 use sqlx::postgres::types::Oid;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection, PgPool, raw_sql};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, raw_sql};
 
 use super::definitions;
-use crate::database::AdminSession;
 
 /// Values are printed as texts that every session reads back; names carry their schemas.
 const BEGIN: &str = "begin isolation level repeatable read read only;
@@ -48,8 +48,8 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut session = AdminSession::open(pool).await?;
+    pub(super) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
+        let mut session = AdminSession::open(pools).await?;
         raw_sql(BEGIN).execute(session.connection()).await?;
         Ok(Self { session })
     }

@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::service;
 use crate::app::App;
-use crate::audit;
 
 /// The routes of imports.
 pub(in crate::advance) fn router() -> Routes<App> {
@@ -56,8 +55,8 @@ async fn import(
         ));
     }
     let (filename, file_size) = (file.name.clone(), file.size);
-    let pool = app.sql_pool(&forwarded)?;
-    let imported = service::import(&app.guard, &pool, file.into_content(), truncate).await?;
+    let pools = app.admin_pools(&forwarded)?;
+    let imported = service::import(&app.guard, &pools, file.into_content(), truncate).await?;
     let project = &forwarded.project.id;
     app.invalidate(project, Invalidation::Schema).await;
     app.announce(project, DashboardEvent::of(Resource::Database))
@@ -69,14 +68,8 @@ async fn import(
         "tablesAffected": imported.tables.len(),
         "rowsImported": imported.rows,
     });
-    let entry = audit::Entry {
-        actor: caller.actor(),
-        action: "IMPORT_DATABASE",
-        module: "DATABASE",
-        details,
-        client: forwarded.client,
-    };
-    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    app.record(&forwarded, caller.actor(), "IMPORT_DATABASE", details)
+        .await?;
     Ok(Json(Answer {
         success: true,
         message: "SQL file imported successfully",

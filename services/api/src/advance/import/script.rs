@@ -6,6 +6,7 @@ use std::io::{self, Read};
 use ingot_sql_guard::MAX_SQL_BYTES;
 
 use super::lexer::{End, Lexer};
+use super::part::{Batch, Part, ScriptError};
 
 /// Bytes of statements that are parsed and sent together; a longer statement goes alone.
 const BATCH: usize = 128 * 1024;
@@ -24,59 +25,13 @@ const PREAMBLE: &[&[u8]] = &[
     b"SELECT pg_catalog.set_config('search_path', '', false)",
 ];
 
+/// What dumps say about the schema that every project has, and that is not theirs to change.
+const OF_PUBLIC: &[&[u8]] = &[b"CREATE SCHEMA public;", b"COMMENT ON SCHEMA public IS "];
+
 /// Lines for psql that a dump may have; they say nothing to the server.
 const HARMLESS_COMMANDS: &[&[u8]] = &[b"\\restrict", b"\\unrestrict"];
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
-/// One part of a dump, in its order.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// Complete statements.
-    Statements(Batch),
-    /// A `COPY ... FROM STDIN`, whose lines follow as [`Part::CopyData`] up to a [`Part::CopyEnd`].
-    Copy(Batch),
-    CopyData(Vec<u8>),
-    CopyEnd,
-}
-
-/// Statements that run together.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub(super) sql: String,
-    /// The line, from 1, on which each statement begins.
-    pub(super) lines: Vec<u64>,
-}
-
-impl Batch {
-    /// The statements one by one.
-    pub(super) fn statements(&self) -> impl Iterator<Item = &str> {
-        let mut lexer = Lexer::new();
-        self.sql
-            .split_inclusive(move |c: char| {
-                let mut bytes = [0; 4];
-                let bytes = c.encode_utf8(&mut bytes).as_bytes();
-                // Only a byte of its own ends a statement, so no end is passed over.
-                bytes.iter().filter_map(|b| lexer.take(*b)).count() > 0
-            })
-            .filter(|text| !text.trim().is_empty())
-    }
-}
-
-/// Why a dump cannot be cut.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ScriptError {
-    #[error("the dump cannot be read back")]
-    Read(#[from] io::Error),
-    #[error("the dump is blank")]
-    Empty,
-    #[error("The statement that begins on line {0} is longer than 16 MiB: split it")]
-    TooLong(u64),
-    #[error("The statement that begins on line {0} is not UTF-8: export the dump in UTF-8")]
-    Encoding(u64),
-    #[error("Line {line} is a psql command ({command}): remove it, only SQL can be imported")]
-    Command { line: u64, command: String },
-}
 
 /// A dump that is being cut.
 #[derive(Debug)]
@@ -247,7 +202,10 @@ impl<R: Read> Script<R> {
             End::Statement => {
                 let statement = self.statement()?;
                 let bare = statement.strip_suffix(';').unwrap_or(&statement);
-                if !bare.is_empty() && !PREAMBLE.contains(&bare.as_bytes()) {
+                let of_public = |known: &&[u8]| statement.as_bytes().starts_with(known);
+                let skipped =
+                    PREAMBLE.contains(&bare.as_bytes()) || OF_PUBLIC.iter().any(of_public);
+                if !bare.is_empty() && !skipped {
                     self.batch.sql.push_str(&statement);
                     self.batch.sql.push('\n');
                     self.batch.lines.push(self.statement_line);
@@ -387,15 +345,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_batch_tells_its_statements() {
-        let batch = batch("SELECT 'ü;';\nSELECT $$;$$;\nSELECT 3\n", &[1, 2, 3]);
-        let statements: Vec<_> = batch.statements().map(str::trim).collect();
-        assert_eq!(statements, ["SELECT 'ü;';", "SELECT $$;$$;", "SELECT 3"]);
-    }
-
     const DUMP: &str = "\u{feff}--\n-- PostgreSQL database dump\n--\n\\restrict abc\nSET statement_timeout = 0;\n\
-        SELECT pg_catalog.set_config('search_path', '', false);\nCREATE TABLE t (a text);\n\n\
+        SELECT pg_catalog.set_config('search_path', '', false);\nCREATE SCHEMA public; \
+        COMMENT ON SCHEMA public IS 'standard public schema';CREATE TABLE t (a text);\n\n\
         -- data\nCOPY t (a) FROM stdin;\nx;y\n\\.z\n\n'\n\\.\n\nINSERT INTO t VALUES ('ü;\n'); \
         SELECT 1;;\nCOPY t (a) FROM stdin;\r\n\\.\r\n SELECT 2 -- end";
 

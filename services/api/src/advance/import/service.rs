@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
+use ingot_http::{ApiError, Code, sql_error};
+use ingot_project::AdminPools;
 use ingot_sql_guard::{Guard, Profile, Refusal, Statement};
-use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
-use super::script::{Batch, Part, Script, ScriptError};
+use super::part::{Batch, Part, ScriptError};
+use super::script::Script;
 use super::store::Import;
-use crate::database::{refused, sql_error};
 
 /// Longest import. The edge gives up on a silent answer earlier (`INGOT_UPSTREAM_TIMEOUT`); then
 /// the client is gone and the import is undone.
@@ -42,11 +42,11 @@ pub(super) struct Imported {
 /// Runs the dump in one transaction, with `truncate` after emptying the tables of `public`.
 pub(super) async fn import(
     guard: &Guard,
-    pool: &PgPool,
+    pools: &AdminPools,
     dump: File,
     truncate: bool,
 ) -> Result<Imported, ApiError> {
-    let running = run(guard, pool, dump, truncate);
+    let running = run(guard, pools, dump, truncate);
     // Dropping it ends the connection and with it the transaction.
     timeout(DEADLINE, running).await.unwrap_or_else(|_| {
         Err(ApiError::new(
@@ -60,14 +60,14 @@ pub(super) async fn import(
 
 async fn run(
     guard: &Guard,
-    pool: &PgPool,
+    pools: &AdminPools,
     dump: File,
     truncate: bool,
 ) -> Result<Imported, ApiError> {
     let mut steps = Box::pin(admitted(guard.clone(), parts(dump)));
     // The beginning is judged before anything is locked.
     let mut next = steps.next().await.transpose()?;
-    let mut import = Import::begin(pool).await.map_err(sql_error)?;
+    let mut import = Import::begin(pools).await.map_err(sql_error)?;
     if truncate {
         import.truncate_public().await.map_err(sql_error)?;
     }
@@ -160,7 +160,7 @@ async fn check(guard: &Guard, batch: &Batch) -> Result<Vec<Statement>, ApiError>
         _ => None,
     };
     let line = culprit.and_then(|index| batch.lines.get(index));
-    let error = refused(&refusal);
+    let error = ApiError::from(refusal);
     Err(match line {
         Some(line) => error.with_hint(format!(
             "Correct or remove the statement that begins on line {line}"
@@ -249,7 +249,7 @@ fn failed(error: sqlx::Error, line: Option<&u64>) -> ApiError {
 fn unreadable(error: &ScriptError) -> ApiError {
     match error {
         ScriptError::Read(cause) => ApiError::internal(cause),
-        ScriptError::Empty => refused(&Refusal::Empty),
+        ScriptError::Empty => Refusal::Empty.into(),
         problem => ApiError::invalid_input(problem.to_string()),
     }
 }
@@ -260,4 +260,5 @@ fn out_of_place(batch: &Batch) -> ApiError {
         "A COPY at or after line {line} cannot be read: only COPY ... FROM STDIN with its data on the \
          lines after it can be imported"
     ))
+    .with_hint("Remove the COPY, or put its data on the lines after it")
 }

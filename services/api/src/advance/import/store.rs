@@ -1,10 +1,11 @@
 //! The transaction of an import, as `project_admin`.
 
 use futures::TryStreamExt;
+use ingot_project::{AdminPools, AdminSession};
 use sqlx::postgres::PgCopyIn;
-use sqlx::{AssertSqlSafe, Either, PgConnection, PgPool, raw_sql};
+use sqlx::{AssertSqlSafe, Either, PgConnection, raw_sql};
 
-use crate::database::{AdminSession, quote};
+use crate::database::quote;
 
 /// A statement of a dump may fill a large table or build an index over it. The transaction idles
 /// only while the next statements are parsed.
@@ -24,8 +25,8 @@ pub(super) struct Import {
 }
 
 impl Import {
-    pub(super) async fn begin(pool: &PgPool) -> sqlx::Result<Self> {
-        let mut session = AdminSession::open(pool).await?;
+    pub(super) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
+        let mut session = AdminSession::open(pools).await?;
         raw_sql(BEGIN).execute(session.connection()).await?;
         Ok(Self { session })
     }

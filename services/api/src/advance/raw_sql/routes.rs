@@ -13,7 +13,6 @@ use serde_json::value::RawValue;
 
 use super::service::{self, RawSql};
 use crate::app::App;
-use crate::audit;
 
 /// Characters of a query that the audit trail keeps.
 const AUDITED_CHARACTERS: usize = 300;
@@ -24,8 +23,18 @@ const AUDITED_CHARACTERS: usize = 300;
 /// than the other, so there is nothing to restrict.
 pub(in crate::advance) fn router() -> Routes<App> {
     Routes::new()
-        .route("/rawsql", post(restricted))
-        .route("/rawsql/unrestricted", post(unrestricted))
+        .route(
+            "/rawsql",
+            post(|app, caller, forwarded, body| {
+                run("EXECUTE_RAW_SQL", app, caller, forwarded, body)
+            }),
+        )
+        .route(
+            "/rawsql/unrestricted",
+            post(|app, caller, forwarded, body| {
+                run("EXECUTE_RAW_SQL_UNRESTRICTED", app, caller, forwarded, body)
+            }),
+        )
 }
 
 #[derive(Deserialize)]
@@ -45,24 +54,6 @@ impl Validate for Body {
     }
 }
 
-async fn restricted(
-    app: State<App>,
-    caller: VerifyAdmin,
-    forwarded: Forwarded,
-    body: Valid<Body>,
-) -> Result<Response, ApiError> {
-    run("EXECUTE_RAW_SQL", app, caller, forwarded, body).await
-}
-
-async fn unrestricted(
-    app: State<App>,
-    caller: VerifyAdmin,
-    forwarded: Forwarded,
-    body: Valid<Body>,
-) -> Result<Response, ApiError> {
-    run("EXECUTE_RAW_SQL_UNRESTRICTED", app, caller, forwarded, body).await
-}
-
 async fn run(
     action: &'static str,
     State(app): State<App>,
@@ -75,7 +66,7 @@ async fn run(
         params: body.params.unwrap_or_default(),
         explain: body.explain.unwrap_or_default(),
     };
-    let answer = service::run(&app.guard, &app.sql_pool(&forwarded)?, &request).await?;
+    let answer = service::run(&app.guard, &app.admin_pools(&forwarded)?, &request).await?;
     let project = &forwarded.project.id;
     if answer.schema_changed {
         app.invalidate(project, Invalidation::Schema).await;
@@ -89,14 +80,8 @@ async fn run(
     if let (false, Some(details)) = (request.explain, details.as_object_mut()) {
         details.insert("rowsAffected".to_owned(), json!(answer.affected));
     }
-    let entry = audit::Entry {
-        actor: caller.actor(),
-        action,
-        module: "DATABASE",
-        details,
-        client: forwarded.client,
-    };
-    audit::record(&app.service_pool(&forwarded)?, entry).await?;
+    app.record(&forwarded, caller.actor(), action, details)
+        .await?;
     if !answer.changes.is_empty() {
         let event = DashboardEvent::database(answer.changes);
         app.announce(project, event).await;

@@ -3,15 +3,13 @@
 use std::fmt::Write;
 
 use ingot_bus::Change;
-use ingot_http::ApiError;
+use ingot_http::{ApiError, sql_timeout};
+use ingot_project::AdminPools;
 use ingot_sql_guard::{Guard, Profile, Refusal, Script};
 use serde_json::value::RawValue;
-use sqlx::PgPool;
 
 use super::store::{self, RunError, Work};
-use crate::database::{
-    Rows, array_literal, quote_literal, refused, rows_error, sql_timeout, write_string,
-};
+use crate::database::{LIMIT, Rows, array_literal, quote_literal, rows_error, write_string};
 
 /// What a caller asked for.
 #[derive(Debug)]
@@ -37,16 +35,13 @@ pub(super) struct Answer {
 /// Runs the query, or its plan, as `project_admin`.
 pub(super) async fn run(
     guard: &Guard,
-    pool: &PgPool,
+    pools: &AdminPools,
     request: &RawSql,
 ) -> Result<Answer, ApiError> {
     if request.explain {
         require_queries(guard, &request.query).await?;
     }
-    let script = guard
-        .check(Profile::RawSql, request.query.clone())
-        .await
-        .map_err(|refusal| refused(&refusal))?;
+    let script = guard.check(Profile::RawSql, request.query.clone()).await?;
     let literals = request
         .params
         .iter()
@@ -54,7 +49,7 @@ pub(super) async fn run(
         .collect::<Result<Vec<_>, _>>()?;
     let (work, reports) = choose(request, &script, &literals)?;
     let schema_changed = !request.explain && script.changes_schema();
-    let outcome = store::run(pool, &work, schema_changed)
+    let outcome = store::run(pools, &work, schema_changed)
         .await
         .map_err(failed)?;
     Ok(Answer {
@@ -123,14 +118,14 @@ async fn require_queries(guard: &Guard, query: &str) -> Result<(), ApiError> {
         Err(refusal @ (Refusal::Unparsable(_) | Refusal::Empty)) => {
             Err(ApiError::invalid_input(refusal.to_string()))
         }
-        Err(refusal) => Err(refused(&refusal)),
+        Err(refusal) => Err(refusal.into()),
     }
 }
 
 fn failed(error: RunError) -> ApiError {
     match error {
         RunError::Rows(error) => rows_error(error),
-        RunError::Deadline => sql_timeout(),
+        RunError::Deadline => sql_timeout(LIMIT),
     }
 }
 

@@ -4,9 +4,10 @@
 //! transaction, and every value comes as text. Parameters go through `PREPARE` and `EXECUTE` with
 //! literals of unknown type, which PostgreSQL reads exactly like text parameters.
 
-use sqlx::{AssertSqlSafe, Executor, PgConnection, PgPool, SqlSafeStr, Statement};
+use ingot_project::{AdminPools, AdminSession};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, SqlSafeStr, Statement};
 
-use crate::database::{AdminSession, DEADLINE, Rows, RowsError, collect, field};
+use crate::database::{DEADLINE, Rows, RowsError, collect, field};
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +38,20 @@ pub(super) enum Work<'a> {
 }
 
 /// Runs `work` as `project_admin`; with `reload` the records engines then read the schema again.
-pub(super) async fn run(pool: &PgPool, work: &Work<'_>, reload: bool) -> Result<Rows, RunError> {
-    let mut session = AdminSession::open(pool).await?;
+pub(super) async fn run(
+    pools: &AdminPools,
+    work: &Work<'_>,
+    reload: bool,
+) -> Result<Rows, RunError> {
+    let mut session = AdminSession::open(pools).await?;
     let running = perform(session.connection(), work, reload);
     let Ok(result) = tokio::time::timeout(DEADLINE, running).await else {
-        session.end(pool).await;
+        session.end().await;
         return Err(RunError::Deadline);
     };
-    if result.is_ok() {
-        session.close().await?;
+    // What was done stands, whatever it did to its own connection.
+    if let Err(error) = session.close().await {
+        tracing::debug!(%error, "a connection was not closed in order");
     }
     result
 }

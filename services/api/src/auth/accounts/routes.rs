@@ -218,9 +218,9 @@ async fn change_profile(
     forwarded: Forwarded,
     Body(body): Body<ProfileChange>,
 ) -> Result<Json<Profile>, ApiError> {
-    let sql_pool = app.sql_pool(&forwarded)?;
+    let admin = app.admin_pools(&forwarded)?;
     Ok(Json(
-        service::change_profile(&sql_pool, &caller, body.profile).await?,
+        service::change_profile(&admin, &caller, body.profile).await?,
     ))
 }
 
@@ -232,7 +232,7 @@ async fn no_such_id() -> ApiError {
 fn connections(app: &App, forwarded: &Forwarded) -> Result<Connections, ApiError> {
     Ok(Connections {
         service: app.service_pool(forwarded)?,
-        sql: app.sql_pool(forwarded)?,
+        admin: app.admin_pools(forwarded)?,
     })
 }
 

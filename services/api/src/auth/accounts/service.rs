@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ingot_bus::{DashboardEvent, Invalidation, Resource};
 use ingot_identity::{Identity, Role, Transport};
-use ingot_project::Project;
+use ingot_project::{AdminPools, Project};
 use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -52,7 +52,7 @@ pub(super) struct Connections {
     /// Of the services.
     pub(super) service: PgPool,
     /// For what runs the project's own code: every change of accounts.
-    pub(super) sql: PgPool,
+    pub(super) admin: AdminPools,
 }
 
 /// Creates an account (contract, auth §6.1: the order of the refusals is part of it).
@@ -106,7 +106,7 @@ async fn create(
         email_verified: caller.is_admin() && request.auto_confirm,
         profile: Value::Object(profile),
     };
-    let id = store::insert(&pools.sql, new)
+    let id = store::insert(&pools.admin, new)
         .await?
         .ok_or(Failure::EmailExists)?;
     // It may be deleted by now.
@@ -151,7 +151,7 @@ pub(super) async fn profile(pool: &PgPool, id: Uuid) -> Result<Profile, Failure>
 
 /// Changes the caller's own profile.
 pub(super) async fn change_profile(
-    sql_pool: &PgPool,
+    admin: &AdminPools,
     caller: &Identity,
     changes: Map<String, Value>,
 ) -> Result<Profile, Failure> {
@@ -159,7 +159,7 @@ pub(super) async fn change_profile(
         return Err(Failure::NoProfile);
     }
     let id = caller.subject.as_deref().and_then(fields::user_id);
-    store::merge_profile(sql_pool, id.ok_or(Failure::UserNotFound)?, changes)
+    store::merge_profile(admin, id.ok_or(Failure::UserNotFound)?, changes)
         .await?
         .ok_or(Failure::UserNotFound)
 }
@@ -174,7 +174,7 @@ pub(super) async fn delete(
     client: Option<IpAddr>,
     ids: &[Uuid],
 ) -> Result<usize, Failure> {
-    let deleted = store::delete(&pools.sql, ids).await?;
+    let deleted = store::delete(&pools.admin, ids).await?;
     app.invalidate(&project.id, Invalidation::Sessions).await;
     app.announce(&project.id, DashboardEvent::of(Resource::Users))
         .await;

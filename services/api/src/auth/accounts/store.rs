@@ -7,6 +7,7 @@
 use std::io::ErrorKind;
 
 use ingot_http::Timestamp;
+use ingot_project::{AdminPools, AdminSession};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sqlx::postgres::{PgArguments, PgRow};
@@ -14,7 +15,7 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, PgExecutor, PgPool, Postgres};
 use uuid::Uuid;
 
-use crate::database::{AdminSession, DEADLINE};
+use crate::database::DEADLINE;
 
 /// A user as clients see one (contract, auth §4).
 #[derive(Debug, Clone, FromRow, Serialize)]
@@ -60,16 +61,16 @@ macro_rules! select_user {
 /// Runs one statement that changes accounts, on a connection of the login role for administrators'
 /// SQL that nobody uses afterwards; returns what the statement returns.
 async fn change<T>(
-    sql_pool: &PgPool,
+    admin: &AdminPools,
     statement: QueryAs<'_, Postgres, T, PgArguments>,
 ) -> sqlx::Result<Vec<T>>
 where
     T: Send + Unpin + for<'r> FromRow<'r, PgRow>,
 {
-    let mut session = AdminSession::open(sql_pool).await?;
+    let mut session = AdminSession::open(admin).await?;
     let running = statement.fetch_all(session.connection());
     let Ok(result) = tokio::time::timeout(DEADLINE, running).await else {
-        session.end(sql_pool).await;
+        session.end().await;
         return Err(sqlx::Error::Io(ErrorKind::TimedOut.into()));
     };
     let rows = result?;
@@ -90,7 +91,7 @@ pub(super) struct NewUser<'a> {
 }
 
 /// Stores a user and returns the id; `None` if the address is taken.
-pub(super) async fn insert(sql_pool: &PgPool, user: NewUser<'_>) -> sqlx::Result<Option<Uuid>> {
+pub(super) async fn insert(admin: &AdminPools, user: NewUser<'_>) -> sqlx::Result<Option<Uuid>> {
     let statement = sqlx::query_as(
         "insert into auth.users (email, password, email_verified, profile)
          values ($1, $2, $3, $4)
@@ -101,7 +102,7 @@ pub(super) async fn insert(sql_pool: &PgPool, user: NewUser<'_>) -> sqlx::Result
     .bind(user.password_hash)
     .bind(user.email_verified)
     .bind(user.profile);
-    let created: Vec<(Uuid,)> = change(sql_pool, statement).await?;
+    let created: Vec<(Uuid,)> = change(admin, statement).await?;
     Ok(created.first().map(|&(id,)| id))
 }
 
@@ -181,9 +182,9 @@ pub(super) async fn page(
 }
 
 /// Deletes users with all that hangs on them, their sessions included; unknown ids are ignored.
-pub(super) async fn delete(sql_pool: &PgPool, ids: &[Uuid]) -> sqlx::Result<usize> {
+pub(super) async fn delete(admin: &AdminPools, ids: &[Uuid]) -> sqlx::Result<usize> {
     let statement = sqlx::query_as("delete from auth.users where id = any($1) returning id");
-    let deleted: Vec<(Uuid,)> = change(sql_pool, statement.bind(ids)).await?;
+    let deleted: Vec<(Uuid,)> = change(admin, statement.bind(ids)).await?;
     Ok(deleted.len())
 }
 
@@ -203,7 +204,7 @@ pub(super) async fn profile(pool: &PgPool, id: Uuid) -> sqlx::Result<Option<Prof
 
 /// Lays `changes` over the profile, key by key.
 pub(super) async fn merge_profile(
-    sql_pool: &PgPool,
+    admin: &AdminPools,
     id: Uuid,
     changes: Map<String, Value>,
 ) -> sqlx::Result<Option<Profile>> {
@@ -214,5 +215,5 @@ pub(super) async fn merge_profile(
     )
     .bind(id)
     .bind(Value::Object(changes));
-    Ok(change(sql_pool, statement).await?.pop())
+    Ok(change(admin, statement).await?.pop())
 }

@@ -1,14 +1,15 @@
-//! PostgreSQL's errors in answers to administrators (contract, database §1.3).
+//! PostgreSQL's errors in answers to whoever wrote the SQL (contract, database §1.3).
 //!
 //! Administrators wrote the SQL, so they read PostgreSQL's own words. Only what is not about their
 //! SQL (the server is full, stops, or is broken) stays inside.
 
 use http::StatusCode;
-use ingot_http::{ApiError, Code};
 use sqlx::postgres::PgDatabaseError;
 
+use crate::{ApiError, Code};
+
 /// The answer to an error of SQL that an administrator wrote or that was made from his input.
-pub(crate) fn sql_error(error: sqlx::Error) -> ApiError {
+pub fn sql_error(error: sqlx::Error) -> ApiError {
     let sqlx::Error::Database(database) = &error else {
         return error.into();
     };
@@ -16,7 +17,12 @@ pub(crate) fn sql_error(error: sqlx::Error) -> ApiError {
         return error.into();
     };
     let answer = match postgres.code() {
-        "57014" => sql_timeout(),
+        "57014" => ApiError::new(
+            StatusCode::REQUEST_TIMEOUT,
+            Code::InvalidInput,
+            format!("Query timeout: {}", postgres.message()),
+        )
+        .with_hint("Split the work into smaller statements"),
         "42P07" => bad_request(Code::DatabaseDuplicate, postgres),
         "3F000" => bad_request(Code::DatabaseValidationError, postgres),
         // Deadlock, serialisation failure, lock not available.
@@ -39,12 +45,12 @@ pub(crate) fn sql_error(error: sqlx::Error) -> ApiError {
     }
 }
 
-/// The answer to SQL that ran into the limit of its running time.
-pub(crate) fn sql_timeout() -> ApiError {
+/// The answer to SQL that took longer than `limit`, such as `30 seconds`.
+pub fn sql_timeout(limit: &str) -> ApiError {
     ApiError::new(
         StatusCode::REQUEST_TIMEOUT,
         Code::InvalidInput,
-        "Query timeout: the statement was cancelled after 30 seconds",
+        format!("Query timeout: the work was cancelled after {limit}"),
     )
     .with_hint("Add an index or a LIMIT, or split the work into smaller statements")
 }
