@@ -78,7 +78,7 @@ async fn logins_that_changed_themselves_are_put_right() {
     ] {
         let block = format!(
             "DO $$ BEGIN EXECUTE reverse('enon ELOR TES'); \
-             EXECUTE 'ALTER ROLE ' || session_user || ' {change}'; END $$"
+             EXECUTE reverse(' ELOR RETLA') || session_user || ' {change}'; END $$"
         );
         assert_eq!(sql(&api, &block).await.status, 200, "{change}");
         assert_eq!(sql(&api, SEEN).await.body, clean, "{change}");
