@@ -45,10 +45,11 @@
 //! * A relation, column or type that does not exist is refused without asking PostgreSQL, with
 //!   PostgreSQL's code and message. Before that, the schema cache is checked for being out of date,
 //!   so that new objects are found without a reload by hand.
-//! * The text of parse errors names the same places, but not always the same alternatives.
+//! * What stands after a complete value of `select`, `is.` or `in.()` is refused, not ignored.
 //! * An answer larger than [`EngineSettings::max_response_bytes`] is refused with 413.
 //! * A JSON array of anything is accepted as the one unnamed argument of a function.
-//! * `Accept: */*` shows a function's own media type, if it returns a domain named after one.
+//! * A request leaves nothing in the session for the next one, as far as code may leave something
+//!   that is not declared IMMUTABLE (functions that are called) or STABLE (views and policies).
 //! * Nesting deeper than 32 levels, query strings over 1 MiB and more than 32,767 values are
 //!   refused with 400.
 

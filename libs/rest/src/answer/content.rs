@@ -104,7 +104,6 @@ fn own_media(plan: &CallPlan, media: &MediaType) -> Option<Content> {
     let name = plan.function.media.as_deref()?;
     let shown = match (name, media) {
         ("*/*", media) if !media.is_vendored() => media.clone(),
-        (_, MediaType::Any) => MediaType::parse(name),
         _ if media.database_name() == name => media.clone(),
         _ => return None,
     };
@@ -176,7 +175,7 @@ fn choose(
         let asked: Vec<String> = parsed
             .accepted
             .iter()
-            .map(|media| media.essence().to_owned())
+            .map(MediaType::with_parameters)
             .collect();
         RestError::media_unavailable(&asked)
     })

@@ -190,7 +190,8 @@ pub(crate) fn of_write(
     draft.applied(
         parsed,
         Honoured {
-            resolution: parsed.method == Method::POST,
+            resolution: parsed.method == Method::POST
+                && (parsed.query.on_conflict.is_some() || !plan.target.primary_key.is_empty()),
             missing: parsed.method != Method::DELETE && parsed.method != Method::PUT,
             representation: true,
             transaction,

@@ -18,7 +18,7 @@ pub(crate) fn of_options(
         Target::Root => vec!["OPTIONS", "GET", "HEAD"],
         Target::Relation(name) => {
             let relation = schema.relation(profile, name);
-            let relation = relation.ok_or_else(|| RestError::undefined_table(profile, name))?;
+            let relation = relation.ok_or_else(RestError::not_found)?;
             let replaceable =
                 relation.insertable && relation.updatable && !relation.primary_key.is_empty();
             let optional = [

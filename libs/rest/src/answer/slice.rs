@@ -1,6 +1,6 @@
 //! `Content-Range` and the status that goes with it.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 
 use crate::error::RestError;
 use crate::request::range::Window;
@@ -32,9 +32,13 @@ pub(super) fn of_read(
     let last = first.saturating_add(returned).saturating_sub(1);
     let status = match total {
         Some(total) if first > total => {
-            return Err(RestError::invalid_range(format!(
+            let error = RestError::invalid_range(format!(
                 "An offset of {first} was requested, but there are only {total} rows."
-            )));
+            ));
+            let Ok(range) = HeaderValue::from_str(&text(None, Some(total))) else {
+                return Err(error);
+            };
+            return Err(error.with_header(header::CONTENT_RANGE, range));
         }
         Some(total) if returned < total => StatusCode::PARTIAL_CONTENT,
         _ => StatusCode::OK,

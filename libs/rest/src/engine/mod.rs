@@ -16,7 +16,7 @@ use tokio_postgres::Config;
 
 use crate::answer::{Response, of_options};
 use crate::error::RestError;
-use crate::executor::{Answered, Connections, Job, open_pool, query};
+use crate::executor::{Answered, Connections, Job, Traces, open_pool, query};
 use crate::operation::Operation;
 use crate::plan::{self, Parsed, Planner};
 use crate::request::preferences::TransactionEnd;
@@ -31,8 +31,8 @@ use stopwatch::Stopwatch;
 pub use upkeep::Heard;
 
 /// Codes of answers that a newer schema cache might turn into successes.
-const MAYBE_STALE: [&str; 6] = [
-    "42P01", "42703", "42704", "PGRST200", "PGRST202", "PGRST204",
+const MAYBE_STALE: [&str; 7] = [
+    "", "42P01", "42703", "42704", "PGRST200", "PGRST202", "PGRST204",
 ];
 
 /// Most parameters that the client library can send with one statement.
@@ -268,6 +268,11 @@ impl Engine {
             answers_plan: operation.answers_plan(),
             commit,
             check: operation.needs_check(parsed).then_some(&check),
+            traces: if self.settings.pre_request.is_some() {
+                operation.traces(schema).max(Traces::Settings)
+            } else {
+                operation.traces(schema)
+            },
             schema_version: schema.version,
             authenticated: session.authenticated,
         };

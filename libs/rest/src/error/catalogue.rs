@@ -227,13 +227,22 @@ impl RestError {
         .details("Only is null or not is null filters are allowed on embedded resources")
     }
 
-    pub(crate) fn bad_raise(details: &str) -> Self {
+    /// A composed error is not what it should be. `whose` is `MESSAGE` or `DETAIL`.
+    pub(crate) fn bad_raise(details: &str, whose: &str) -> Self {
+        let keys = if whose == "MESSAGE" {
+            "'code', 'message' and optional keys: 'details', 'hint'."
+        } else {
+            "'status', 'headers' and optional key: 'status_text'."
+        };
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "PGRST121",
             "Could not parse JSON in the \"RAISE SQLSTATE 'PGRST'\" error",
         )
         .details(details)
+        .hint(format!(
+            "{whose} must be a JSON object with obligatory keys: {keys}"
+        ))
     }
 
     pub(crate) fn invalid_preferences(preferences: &[String]) -> Self {

@@ -17,7 +17,7 @@ pub(crate) fn from_wire(error: &WireError, authenticated: bool) -> RestError {
 
 fn answer(fault: &Fault, authenticated: bool) -> RestError {
     if fault.code == "PGRST" {
-        return raised(fault).unwrap_or_else(RestError::bad_raise);
+        return raised(fault).unwrap_or_else(|error| error);
     }
     let status = status_of(fault, authenticated);
     let error = RestError::reported(status, fault);
@@ -76,22 +76,22 @@ struct RaisedDetail {
 }
 
 /// An answer that a function composed: body in the message, status and headers in the detail.
-fn raised(fault: &Fault) -> Result<RestError, &'static str> {
+fn raised(fault: &Fault) -> Result<RestError, RestError> {
+    let bad = |whose: &str, text: &str| {
+        RestError::bad_raise(&format!("Invalid JSON value for {whose}: '{text}'"), whose)
+    };
     let message: RaisedMessage =
-        serde_json::from_str(&fault.message).map_err(|_| "Invalid JSON value for MESSAGE")?;
-    let detail = fault
-        .detail
-        .as_deref()
-        .ok_or("DETAIL is missing in the RAISE statement")?;
-    let detail: RaisedDetail =
-        serde_json::from_str(detail).map_err(|_| "Invalid JSON value for DETAIL")?;
-    let status =
-        StatusCode::from_u16(detail.status).map_err(|_| "Invalid JSON value for DETAIL")?;
+        serde_json::from_str(&fault.message).map_err(|_| bad("MESSAGE", &fault.message))?;
+    let missing = || RestError::bad_raise("DETAIL is missing in the RAISE statement", "DETAIL");
+    let text = fault.detail.as_deref().ok_or_else(missing)?;
+    let bad_detail = || bad("DETAIL", text);
+    let detail: RaisedDetail = serde_json::from_str(text).map_err(|_| bad_detail())?;
+    let status = StatusCode::from_u16(detail.status).map_err(|_| bad_detail())?;
     let mut headers = HeaderMap::new();
     for (name, value) in &detail.headers {
         let name = HeaderName::from_bytes(name.as_bytes());
         let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) else {
-            return Err("Invalid JSON value for DETAIL");
+            return Err(bad_detail());
         };
         headers.append(name, value);
     }

@@ -89,6 +89,9 @@ impl RestError {
     /// The JSON body.
     pub fn body(&self) -> Bytes {
         let parts = &self.parts;
+        if parts.code.is_empty() {
+            return Bytes::from_static(b"{}");
+        }
         let body = json!({
             "code": parts.code,
             "details": parts.details,

@@ -96,6 +96,20 @@ impl RestError {
         .maybe_hint(hint)
     }
 
+    /// PostgreSQL's own answer for a column of `ON CONFLICT` that does not exist.
+    pub(crate) fn undefined_conflict_column(column: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "42703",
+            format!("column \"{column}\" does not exist"),
+        )
+    }
+
+    /// A write to what does not exist, or to a path that means nothing: 404 with an empty object.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "", "")
+    }
+
     /// PostgreSQL's own answer for a type that does not exist, given without asking it.
     pub(crate) fn undefined_type(name: &str) -> Self {
         Self::new(

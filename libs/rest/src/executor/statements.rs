@@ -77,6 +77,12 @@ impl Statements {
         }
     }
 
+    /// PostgreSQL has forgotten all of them.
+    pub(super) fn all_gone(&mut self) {
+        self.forget_all();
+        self.forgotten.clear();
+    }
+
     fn forget(&mut self, gone: Remembered) {
         if let Remembered::Prepared(prepared) = gone {
             self.forgotten.push(prepared.name.as_ref().to_owned());

@@ -9,6 +9,7 @@ use tokio_postgres::types::Type;
 use super::lease::{Lease, Tries};
 use super::pool::{Connections, Session};
 use super::statements::{Plan, Statements};
+use super::traces::Traces;
 use crate::error::{RestError, from_wire};
 use crate::sql::{Parameter, Statement};
 use crate::wire::{Answers, Batch, Fault, Row, Source, WireError};
@@ -32,6 +33,8 @@ pub(crate) struct Job<'a> {
     pub(crate) commit: bool,
     /// What must hold before it is committed. Costs a round trip.
     pub(crate) check: Option<&'a Check<'a>>,
+    /// What may stay behind in the session.
+    pub(crate) traces: Traces,
     /// Version of the schema cache behind the statement.
     pub(crate) schema_version: u64,
     /// Decides the status of a missing privilege.
@@ -170,6 +173,9 @@ impl Job<'_> {
 
         let jsonb = body_is_jsonb(&plans.statement, &answers, places.statement);
         plans.learn(&mut session.statements, &answers, jsonb);
+        if self.traces == Traces::Statements {
+            session.statements.all_gone();
+        }
         let answered = match answers.succeeded() {
             Ok(answers) => self.read(&answers, &places, jsonb),
             Err(fault) => Err(fault.into()),
@@ -220,7 +226,17 @@ impl Job<'_> {
             batch.sync();
             batch.add(Source::Unnamed(self.end()), [])?;
         }
+        if begin.is_none() || self.check.is_none() {
+            self.clean(batch)?;
+        }
         Ok(Places { explain, statement })
+    }
+
+    fn clean(&self, batch: &mut Batch) -> Result<(), WireError> {
+        match self.traces.removal() {
+            Some(removal) => batch.add_text(removal),
+            None => Ok(()),
+        }
     }
 
     /// `BEGIN`, if the transaction that the protocol gives us does not do.
@@ -280,6 +296,7 @@ impl Job<'_> {
         };
         let mut batch = session.wire.batch();
         batch.add(Source::Unnamed(end), [])?;
+        self.clean(&mut batch)?;
         let ended = session.wire.exchange(batch).await;
         let answered = answered?;
         ended.map_err(WireError::after_all_ran)?.succeeded()?;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::answer::{self, Content, Response};
 use crate::error::RestError;
-use crate::executor::Answered;
+use crate::executor::{Answered, Traces};
 use crate::openapi;
 use crate::plan::call::CallPlan;
 use crate::plan::mutate::MutatePlan;
 use crate::plan::read::{ReadNode, Source};
 use crate::plan::{Parsed, Planner, Shape};
 use crate::request::preferences::{Count, Representation};
-use crate::schema::Schema;
+use crate::schema::{Schema, Volatility};
 use crate::settings::{EngineSettings, OpenApiMode};
 use crate::sql::{self, BodyFormat, Statement, Total};
 
@@ -176,6 +176,20 @@ impl Operation {
             Kind::Read(_) | Kind::Describe(_) => true,
             Kind::Write(_) => false,
             Kind::Call(plan) => plan.read_only,
+        }
+    }
+
+    /// What may stay behind in the session after the transaction.
+    pub(crate) fn traces(&self, schema: &Schema) -> Traces {
+        let ran = |code: bool| if code { Traces::Settings } else { Traces::None };
+        match &self.kind {
+            Kind::Describe(_) => Traces::None,
+            Kind::Read(_) => ran(schema.reads_run_code),
+            Kind::Write(plan) => ran(schema.reads_run_code || plan.target.runs_code),
+            Kind::Call(plan) if plan.function.prepares => Traces::Statements,
+            Kind::Call(plan) => ran(schema.reads_run_code
+                || plan.read.is_some()
+                || plan.function.volatility != Volatility::Immutable),
         }
     }
 

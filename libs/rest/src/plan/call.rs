@@ -11,6 +11,7 @@ use super::read::{ReadNode, Source};
 use super::{Parsed, Planner, Shape};
 use crate::error::RestError;
 use crate::request::payload::Payload;
+use crate::request::range::Window;
 use crate::schema::{Function, Parameter, Returns, Volatility};
 
 /// A call.
@@ -20,6 +21,8 @@ pub(crate) struct CallPlan {
     pub(crate) arguments: Arguments,
     /// What the answer shows of the result; `None` for a single value or nothing.
     pub(crate) read: Option<ReadNode>,
+    /// Slice of the values, where the result has no columns.
+    pub(crate) window: Window,
     /// The function may not change anything: it says so itself, or it is called by GET.
     pub(crate) read_only: bool,
 }
@@ -90,6 +93,11 @@ impl Planner<'_> {
         Ok(CallPlan {
             read_only: parsed.method != Method::POST || function.volatility != Volatility::Volatile,
             arguments,
+            window: if function.returns_set {
+                parsed.window.capped(self.settings.max_rows)
+            } else {
+                Window::default()
+            },
             read,
             function,
         })

@@ -118,7 +118,7 @@ impl Planner<'_> {
                     .iter()
                     .map(|relationship| relationship.target.name.as_str());
                 similar::nearest(&wanted.name, names)
-                    .filter(|near| *near != wanted.name)
+                    .filter(|near| near.to_lowercase() != wanted.name.to_lowercase())
                     .map(|near| format!("Perhaps you meant '{near}' instead of '{}'.", wanted.name))
             }
         };
@@ -134,7 +134,7 @@ impl Planner<'_> {
 
 fn fits(relationship: &Relationship, name: &str, hint: Option<&str>) -> bool {
     if relationship.function.is_some() {
-        return hint.is_none() && relationship.constraint == name;
+        return relationship.constraint == name;
     }
     let single_column = |side: fn(&(String, String)) -> &String, wanted: &str| matches!(relationship.columns.as_slice(), [pair] if side(pair) == wanted);
     let by_target = relationship.target.name == name;

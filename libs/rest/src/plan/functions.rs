@@ -108,12 +108,17 @@ impl Planner<'_> {
                 "Searched for the function {qualified}{with}{or_unnamed}, but no matches were \
                  found in the schema cache."
             ),
-            self.function_hint(name, &list, overloads),
+            self.function_hint(name, keys.iter().map(String::as_str), overloads),
         )
     }
 
     /// The nearest name, or for a known name the nearest list of parameters.
-    fn function_hint(&self, name: &str, keys: &str, overloads: &[Arc<Function>]) -> Option<String> {
+    fn function_hint<'k>(
+        &self,
+        name: &str,
+        keys: impl Iterator<Item = &'k str>,
+        overloads: &[Arc<Function>],
+    ) -> Option<String> {
         let perhaps = |spelling: &str| {
             format!(
                 "Perhaps you meant to call the function {}.{spelling}",
@@ -130,23 +135,20 @@ impl Planner<'_> {
         let lists: Vec<String> = overloads
             .iter()
             .map(|function| {
-                let names = function
-                    .parameters
-                    .iter()
-                    .map(|parameter| parameter.name.as_str());
-                names.collect::<Vec<_>>().join(", ")
+                let names = function.parameters.iter().map(|p| p.name.as_str());
+                sorted_list(names)
             })
             .collect();
-        let near = match lists.as_slice() {
-            [only] => Some(only.as_str()),
-            several => similar::nearest(keys, several.iter().map(String::as_str)),
-        }?;
-        Some(if near.is_empty() {
-            perhaps(&format!("{name} without parameters"))
-        } else {
-            perhaps(&format!("{name}({near})"))
-        })
+        let near = similar::nearest(&sorted_list(keys), lists.iter().map(String::as_str))?;
+        Some(perhaps(&format!("{name}{near}")))
     }
+}
+
+/// `(a, b)`, in alphabetical order.
+fn sorted_list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    format!("({})", names.join(", "))
 }
 
 fn pick(candidates: &[&Arc<Function>], whole_body: bool) -> Option<Result<Choice, RestError>> {

@@ -91,7 +91,15 @@ pub(crate) struct Change {
 impl Planner<'_> {
     /// Plans POST, PUT, PATCH or DELETE on a relation.
     pub(crate) fn mutate(&self, parsed: &Parsed, name: &str) -> Result<MutatePlan, RestError> {
-        let target = self.relation(name)?.clone();
+        let target = self.relation(name).map_err(|error| {
+            // PostgREST looks up the columns that are written, and has no table to look in.
+            if columns_given(parsed).is_empty() {
+                error
+            } else {
+                RestError::not_found()
+            }
+        })?;
+        let target = target.clone();
         let full = parsed.preferences.representation == Some(Representation::Full);
         let headers_only = parsed.preferences.representation == Some(Representation::HeadersOnly);
         let read = if full {
@@ -159,11 +167,7 @@ impl Planner<'_> {
                     .iter()
                     .find(|column| target.column(column).is_none());
                 if let Some(unknown) = unknown {
-                    return Err(RestError::undefined_column(
-                        &target.name.name,
-                        unknown,
-                        None,
-                    ));
+                    return Err(RestError::undefined_conflict_column(unknown));
                 }
                 columns.clone()
             }
@@ -241,17 +245,22 @@ impl Planner<'_> {
     }
 }
 
-/// Columns that the body, or the `columns` parameter, gives values for.
+/// Names of the columns that the body, or the `columns` parameter, gives values for.
+fn columns_given(parsed: &Parsed) -> BTreeSet<String> {
+    match (&parsed.query.columns, &parsed.payload) {
+        (_, None) => BTreeSet::new(),
+        (Some(columns), Some(_)) => columns.iter().cloned().collect(),
+        (None, Some(payload)) => payload.keys(),
+    }
+}
+
+/// Columns that are written.
 fn values(parsed: &Parsed, target: &Relation) -> Result<Values, RestError> {
     let payload = parsed
         .payload
         .as_ref()
         .ok_or_else(|| RestError::invalid_body("Empty or invalid json"))?;
-    let keys: BTreeSet<String> = match &parsed.query.columns {
-        Some(columns) => columns.iter().cloned().collect(),
-        None => payload.keys(),
-    };
-    let columns = keys
+    let columns = columns_given(parsed)
         .iter()
         .map(|key| {
             let column = target.column(key);

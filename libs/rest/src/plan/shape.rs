@@ -61,7 +61,10 @@ impl Shape {
 }
 
 fn undefined<'a>(label: &str, name: &str, known: impl Iterator<Item = &'a str>) -> RestError {
-    let hint = similar::nearest(name, known)
-        .map(|near| format!("Perhaps you meant to reference the column \"{label}.{near}\"."));
+    let spelt = |near: &&str| format!("the column \"{label}.{near}\"");
+    let near: Vec<String> = similar::columns(name, known).iter().map(spelt).collect();
+    // PostgreSQL is silent when more than two are equally near.
+    let hint = matches!(near.len(), 1 | 2)
+        .then(|| format!("Perhaps you meant to reference {}.", near.join(" or ")));
     RestError::undefined_column(label, name, hint)
 }

@@ -1,7 +1,7 @@
 //! Operators and their values: what stands to the right of `column=`.
 
 use super::cursor::{Cursor, Parsed};
-use super::field::{Field, field, quoted};
+use super::field::{Field, delimiter, field, identifier, quoted};
 
 /// A condition on a column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,8 +113,6 @@ const SEARCH: [(&str, SearchParser); 4] = [
     ("wfts", SearchParser::Web),
 ];
 
-const EXPECTED: &str = "operator (eq, gt, ...)";
-
 /// Where a value ends: at the end of the parameter, or at the next comma or parenthesis of a list.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ValueEnd {
@@ -123,102 +121,162 @@ pub(crate) enum ValueEnd {
 }
 
 pub(crate) fn condition(cursor: &mut Cursor<'_>, end: ValueEnd) -> Parsed<Condition> {
-    let negated = cursor.eat("not.");
-    Ok(Condition {
-        negated,
-        operation: operation(cursor, end)?,
-    })
+    let plain = |negated: bool| {
+        move |cursor: &mut Cursor<'_>| {
+            let operation = cursor.named("operator (eq, gt, ...)", |c| operation(c, end))?;
+            Ok(Condition { negated, operation })
+        }
+    };
+    cursor.either(
+        |cursor| {
+            cursor.attempt(|cursor| {
+                cursor.text("not", "\"not\"")?;
+                delimiter(cursor)?;
+                plain(true)(cursor)
+            })
+        },
+        plain(false),
+    )
 }
 
 fn operation(cursor: &mut Cursor<'_>, end: ValueEnd) -> Parsed<Operation> {
-    if cursor.eat("in.") {
-        return list(cursor).map(Operation::In);
+    // Every operator is a word; which one it is decides what follows.
+    let rest = cursor.rest();
+    let length = rest.find(|c: char| !c.is_ascii_alphabetic());
+    let word = rest.get(..length.unwrap_or(rest.len())).unwrap_or_default();
+    match word {
+        "in" => {
+            cursor.attempt(|cursor| operator_word(cursor, "in"))?;
+            list(cursor).map(Operation::In)
+        }
+        "is" => {
+            cursor.attempt(|cursor| operator_word(cursor, "is"))?;
+            truth(cursor).map(Operation::Is)
+        }
+        "isdistinct" => {
+            cursor.attempt(|cursor| operator_word(cursor, "isdistinct"))?;
+            Ok(Operation::IsDistinctFrom(value(cursor, end)?))
+        }
+        _ => {
+            if let Some((_, parser)) = SEARCH.iter().find(|(name, _)| *name == word) {
+                return cursor.attempt(|cursor| search(cursor, word, *parser, end));
+            }
+            if let Some((_, operator)) = SIMPLE.iter().find(|(name, _)| *name == word) {
+                return cursor.attempt(|cursor| compare(cursor, word, *operator, false, end));
+            }
+            match QUANTIFIABLE.iter().find(|(name, _)| *name == word) {
+                Some((_, operator)) => {
+                    cursor.attempt(|cursor| compare(cursor, word, *operator, true, end))
+                }
+                None => cursor.miss(""),
+            }
+        }
     }
-    if cursor.eat("is.") {
-        return truth(cursor).map(Operation::Is);
-    }
-    if cursor.eat("isdistinct.") {
-        return Ok(Operation::IsDistinctFrom(value(cursor, end)));
-    }
-    let word = cursor
-        .rest()
-        .split(|c: char| !c.is_ascii_alphabetic())
-        .next()
-        .unwrap_or_default();
-    if let Some((name, parser)) = SEARCH.iter().find(|(name, _)| *name == word) {
-        cursor.eat(name);
-        let language = cursor.attempt(language).ok();
-        cursor.expect(".", "delimiter (.)")?;
-        return Ok(Operation::Search {
-            parser: *parser,
-            language,
-            value: value(cursor, end),
-        });
-    }
-    let mut quantifier = None;
-    let operator = if let Some((name, operator)) = QUANTIFIABLE.iter().find(|(n, _)| *n == word) {
-        cursor.eat(name);
-        quantifier = match () {
-            () if cursor.eat("(any)") => Some(Quantifier::Any),
-            () if cursor.eat("(all)") => Some(Quantifier::All),
-            () => None,
-        };
-        *operator
-    } else if let Some((name, operator)) = SIMPLE.iter().find(|(n, _)| *n == word) {
-        cursor.eat(name);
-        *operator
-    } else {
-        return cursor.miss(EXPECTED);
-    };
-    cursor.expect(".", "delimiter (.)")?;
-    Ok(Operation::Compare {
-        operator,
-        quantifier,
-        value: value(cursor, end),
+}
+
+/// A word and its dot.
+fn operator_word(cursor: &mut Cursor<'_>, word: &str) -> Parsed<()> {
+    cursor.text(word, "")?;
+    delimiter(cursor)
+}
+
+fn search(
+    cursor: &mut Cursor<'_>,
+    word: &str,
+    parser: SearchParser,
+    end: ValueEnd,
+) -> Parsed<Operation> {
+    cursor.text(word, "")?;
+    let language = cursor.maybe(|cursor| {
+        cursor.attempt(|cursor| {
+            cursor.one(|c| c == '(', "\"(\"")?;
+            let language = identifier(cursor)?;
+            cursor.one(|c| c == ')', "\")\"")?;
+            Ok(language)
+        })
+    })?;
+    delimiter(cursor)?;
+    Ok(Operation::Search {
+        parser,
+        language,
+        value: value(cursor, end)?,
     })
 }
 
-fn language(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    cursor.expect("(", "\"(\"")?;
-    let name = cursor.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ' ' | '$'));
-    if name.is_empty() {
-        return cursor.miss("text search configuration");
-    }
-    let name = name.to_owned();
-    cursor.expect(")", "\")\"")?;
-    Ok(name)
+fn compare(
+    cursor: &mut Cursor<'_>,
+    word: &str,
+    operator: Operator,
+    quantifiable: bool,
+    end: ValueEnd,
+) -> Parsed<Operation> {
+    cursor.text(word, "")?;
+    let quantifier = if quantifiable {
+        cursor.maybe(|cursor| {
+            cursor.either(
+                |c| {
+                    c.attempt(|c| c.text("(any)", "\"(\""))
+                        .map(|()| Quantifier::Any)
+                },
+                |c| {
+                    c.attempt(|c| c.text("(all)", "\"(\""))
+                        .map(|()| Quantifier::All)
+                },
+            )
+        })?
+    } else {
+        None
+    };
+    delimiter(cursor)?;
+    Ok(Operation::Compare {
+        operator,
+        quantifier,
+        value: value(cursor, end)?,
+    })
 }
 
 fn truth(cursor: &mut Cursor<'_>) -> Parsed<Truth> {
-    let word = cursor.attempt(|cursor| {
-        match cursor
-            .take_while(|c| c.is_ascii_alphabetic())
-            .to_ascii_lowercase()
-            .as_str()
-        {
-            "null" => Ok(Truth::Null),
-            "true" => Ok(Truth::True),
-            "false" => Ok(Truth::False),
-            "unknown" => Ok(Truth::Unknown),
-            _ => Err(super::cursor::Miss),
+    const WORDS: [(&str, Truth); 4] = [
+        ("null", Truth::Null),
+        ("unknown", Truth::Unknown),
+        ("true", Truth::True),
+        ("false", Truth::False),
+    ];
+    cursor.named("null or trilean value (unknown, true, false)", |cursor| {
+        for (word, truth) in WORDS {
+            if cursor.attempt(|c| in_any_case(c, word)).is_ok() {
+                return Ok(truth);
+            }
         }
-    });
-    word.or_else(|_| cursor.miss("null or trilean value (unknown, true, false)"))
+        cursor.miss("")
+    })
 }
 
-fn value(cursor: &mut Cursor<'_>, end: ValueEnd) -> String {
+fn in_any_case(cursor: &mut Cursor<'_>, word: &str) -> Parsed<()> {
+    for wanted in word.chars() {
+        cursor.one(|c| c.eq_ignore_ascii_case(&wanted), "")?;
+    }
+    Ok(())
+}
+
+fn value(cursor: &mut Cursor<'_>, end: ValueEnd) -> Parsed<String> {
     match end {
-        ValueEnd::Parameter => cursor.take_while(|_| true).to_owned(),
+        ValueEnd::Parameter => Ok(cursor.take_while(|_| true).to_owned()),
         ValueEnd::ListItem => list_value(cursor),
     }
 }
 
 /// A value inside `and=(…)`: quoted, an array literal with its commas, or plain.
-fn list_value(cursor: &mut Cursor<'_>) -> String {
-    cursor
-        .attempt(closed_quote)
-        .or_else(|_| cursor.attempt(array_literal))
-        .unwrap_or_else(|_| plain_value(cursor))
+fn list_value(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    cursor.either(
+        |cursor| cursor.attempt(closed_quote),
+        |cursor| {
+            cursor.either(
+                |cursor| cursor.attempt(array_literal),
+                |cursor| Ok(plain_value(cursor)),
+            )
+        },
+    )
 }
 
 fn plain_value(cursor: &mut Cursor<'_>) -> String {
@@ -228,36 +286,34 @@ fn plain_value(cursor: &mut Cursor<'_>) -> String {
 /// A quoted value is one only if the list goes on right after it.
 fn closed_quote(cursor: &mut Cursor<'_>) -> Parsed<String> {
     let value = quoted(cursor)?;
-    match cursor.peek() {
-        None | Some(',' | ')') => Ok(value),
-        Some(_) => cursor.miss("\",\""),
-    }
+    cursor.not_before(|c| c != ',' && c != ')')?;
+    Ok(value)
 }
 
 fn array_literal(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    cursor.expect("{", "\"{\"")?;
+    cursor.one(|c| c == '{', "\"{\"")?;
     let inside = cursor.take_while(|c| c != '{' && c != '}');
-    cursor.expect("}", "\"}\"")?;
+    cursor.one(|c| c == '}', "\"}\"")?;
     Ok(format!("{{{inside}}}"))
 }
 
 fn list(cursor: &mut Cursor<'_>) -> Parsed<Vec<String>> {
-    cursor.skip_spaces();
-    cursor.expect("(", "\"(\"")?;
-    cursor.skip_spaces();
-    let items = cursor.separated(",", |cursor| match cursor.attempt(closed_quote) {
-        Ok(quoted) => Ok(quoted),
-        Err(_) => Ok(plain_value(cursor)),
+    cursor.spaced(|cursor| cursor.one(|c| c == '(', "\"(\""))?;
+    let comma = |cursor: &mut Cursor<'_>| cursor.one(|c| c == ',', "\",\"").map(drop);
+    let items = cursor.separated(comma, |cursor| {
+        cursor.either(
+            |cursor| cursor.attempt(closed_quote),
+            |cursor| Ok(plain_value(cursor)),
+        )
     })?;
-    cursor.expect(")", "\")\"")?;
-    cursor.skip_spaces();
+    cursor.spaced(|cursor| cursor.one(|c| c == ')', "\")\""))?;
     Ok(items)
 }
 
 /// `field.condition`, an element of a logic group.
 pub(crate) fn listed_filter(cursor: &mut Cursor<'_>) -> Parsed<Filter> {
     let field = field(cursor)?;
-    cursor.expect(".", "delimiter (.)")?;
+    delimiter(cursor)?;
     Ok(Filter {
         field,
         condition: condition(cursor, ValueEnd::ListItem)?,

@@ -33,102 +33,125 @@ impl JsonStep {
     }
 }
 
-fn is_name_character(c: char) -> bool {
-    c.is_alphanumeric() || matches!(c, '_' | ' ' | '$')
+/// A dot, by its name.
+pub(crate) fn delimiter(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    cursor.one(|c| c == '.', "delimiter (.)").map(drop)
+}
+
+/// Letters, digits, `_`, `$` and spaces; those around it are cut off.
+pub(crate) fn identifier(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    words(cursor).map(|word| word.trim().to_owned())
+}
+
+fn words<'a>(cursor: &mut Cursor<'a>) -> Parsed<&'a str> {
+    let wanted = |c: char| c.is_alphanumeric() || matches!(c, '_' | ' ' | '$');
+    let text = cursor.take_while(wanted);
+    // Said after the fact: what the name could have gone on with.
+    let _: Parsed<()> = cursor.miss("letter");
+    let missed = cursor.miss("digit");
+    if text.is_empty() { missed } else { Ok(text) }
 }
 
 /// `name`, `two words`, `with-dash`, or `"anything, quoted"`.
 pub(crate) fn name(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    const EXPECTED: &str = "field name (* or [a..z0..9_$])";
-    if cursor.peek() == Some('"') {
-        return quoted(cursor);
-    }
-    let mut name = String::new();
-    loop {
-        let part = cursor.take_while(is_name_character);
-        if part.is_empty() {
-            return cursor.miss(EXPECTED);
-        }
-        name.push_str(part);
-        // A dash belongs to the name, an arrow begins a JSON path.
-        if cursor.rest().starts_with('-') && !cursor.rest().starts_with("->") {
-            cursor.bump();
-            name.push('-');
-        } else {
-            return Ok(name.trim().to_owned());
-        }
-    }
+    cursor.named("field name (* or [a..z0..9_$])", |cursor| {
+        cursor.either(quoted, |cursor| {
+            let parts = cursor.separated(dash, identifier)?;
+            Ok(parts.join("-"))
+        })
+    })
+}
+
+/// A dash belongs to the name, an arrow begins a JSON path.
+fn dash(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    cursor.attempt(|cursor| {
+        cursor.one(|c| c == '-', "\"-\"")?;
+        cursor.not_before(|c| c == '>')
+    })
 }
 
 /// `"…"` with backslash escapes.
 pub(crate) fn quoted(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    cursor.expect("\"", "\"\\\"\"")?;
+    cursor.one(|c| c == '"', "\"\\\"\"")?;
     let mut value = String::new();
     loop {
-        match cursor.bump() {
-            Some('"') => return Ok(value),
-            Some('\\') => match cursor.bump() {
-                Some(escaped) => value.push(escaped),
-                None => return cursor.miss("any character"),
-            },
-            Some(other) => value.push(other),
-            None => return cursor.miss("\"\\\"\""),
+        value.push_str(cursor.take_while(|c| c != '"' && c != '\\'));
+        if cursor.peek() == Some('\\') {
+            cursor.one(|_| true, "\"\\\\\"")?;
+            value.push(cursor.one(|_| true, "")?);
+        } else {
+            cursor.one(|c| c == '"', "\"\\\"\"")?;
+            return Ok(value);
         }
     }
 }
 
 /// A name with spaces around it removed, then an optional JSON path.
 pub(crate) fn field(cursor: &mut Cursor<'_>) -> Parsed<Field> {
-    cursor.skip_spaces();
-    let name = name(cursor)?;
-    let path = json_path(cursor)?;
-    cursor.skip_spaces();
-    Ok(Field { name, path })
+    cursor.spaced(|cursor| {
+        Ok(Field {
+            name: name(cursor)?,
+            path: json_path(cursor)?,
+        })
+    })
 }
 
 pub(crate) fn json_path(cursor: &mut Cursor<'_>) -> Parsed<Vec<JsonStep>> {
-    let mut steps = Vec::new();
-    while cursor.eat("->") {
-        let as_text = cursor.eat(">");
-        let operand = match cursor.attempt(json_index) {
-            Ok(index) => JsonOperand::Index(index),
-            Err(_) => JsonOperand::Key(json_key(cursor)?),
-        };
-        steps.push(JsonStep { as_text, operand });
-    }
-    Ok(steps)
+    cursor.many(|cursor| {
+        let as_text = cursor.either(
+            |cursor| cursor.attempt(|c| c.text("->>", "\"->>\"")).map(|()| true),
+            |cursor| cursor.attempt(|c| c.text("->", "\"->\"")).map(|()| false),
+        )?;
+        let operand = cursor.either(
+            |cursor| cursor.attempt(json_index).map(JsonOperand::Index),
+            |cursor| cursor.attempt(json_key).map(JsonOperand::Key),
+        )?;
+        Ok(JsonStep { as_text, operand })
+    })
 }
 
 fn json_index(cursor: &mut Cursor<'_>) -> Parsed<i32> {
-    let negative = cursor.eat("-");
+    let negative = cursor.maybe(|cursor| cursor.one(|c| c == '-', "\"-\""))?;
     let digits = cursor.take_while(|c| c.is_ascii_digit());
-    let rest = cursor.rest();
-    let ends = rest.is_empty()
-        || ["->", "::", ".", ",", ")"]
-            .iter()
-            .any(|next| rest.starts_with(next));
-    match digits.parse::<i32>() {
-        Ok(index) if ends => Ok(if negative { -index } else { index }),
-        _ => cursor.miss("digit"),
+    let missed = cursor.miss("digit");
+    let Ok(index) = digits.parse::<i32>() else {
+        return missed;
+    };
+    // A parenthesis may end it, too, inside an embedded resource.
+    if cursor.peek() != Some(')') {
+        index_end(cursor)?;
     }
+    Ok(if negative.is_some() { -index } else { index })
+}
+
+fn index_end(cursor: &mut Cursor<'_>) -> Parsed<()> {
+    for (next, shown) in [
+        ("->", "\"->\""),
+        ("::", "\"::\""),
+        (".", "\".\""),
+        (",", "\",\""),
+    ] {
+        if cursor.ahead(|cursor| cursor.text(next, shown)).is_ok() {
+            return Ok(());
+        }
+    }
+    cursor.end()
 }
 
 fn json_key(cursor: &mut Cursor<'_>) -> Parsed<String> {
-    if cursor.peek() == Some('"') {
-        return quoted(cursor);
-    }
-    let mut key = String::new();
-    loop {
-        let part = cursor.take_while(|c| !"(-:.,>)".contains(c));
-        if part.is_empty() {
-            return cursor.miss("any non reserved character different from: .,>()");
-        }
-        key.push_str(part);
-        if cursor.rest().starts_with('-') && !cursor.rest().starts_with("->") {
-            cursor.bump();
-            key.push('-');
-        } else {
-            return Ok(key);
-        }
-    }
+    cursor.named(
+        "any non reserved character different from: .,>()",
+        |cursor| {
+            cursor.either(quoted, |cursor| {
+                let part = |cursor: &mut Cursor<'_>| {
+                    let part = cursor.take_while(|c| !"(-:.,>)".contains(c));
+                    if part.is_empty() {
+                        return cursor.miss("");
+                    }
+                    Ok(part.trim().to_owned())
+                };
+                Ok(cursor.separated(dash, part)?.join("-"))
+            })
+        },
+    )
 }

@@ -2,6 +2,7 @@
 
 use super::condition::{Filter, listed_filter};
 use super::cursor::{Cursor, Parsed};
+use super::field::delimiter;
 
 /// A tree of conditions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,48 +15,40 @@ pub(crate) enum Logic {
     },
 }
 
+/// A condition, or a group.
+fn tree(cursor: &mut Cursor<'_>) -> Parsed<Logic> {
+    cursor.either(
+        |cursor| cursor.attempt(listed_filter).map(Logic::Filter),
+        group,
+    )
+}
+
 /// A whole group: `or(a.eq.1,not.and(…))`.
 pub(crate) fn group(cursor: &mut Cursor<'_>) -> Parsed<Logic> {
-    let head = cursor.attempt(group_head)?;
-    group_members(cursor, head)
-}
-
-/// A group, or a condition of one.
-fn tree(cursor: &mut Cursor<'_>) -> Parsed<Logic> {
-    cursor.skip_spaces();
-    if let Ok(head) = cursor.attempt(group_head) {
-        return group_members(cursor, head);
-    }
-    let filter = listed_filter(cursor)?;
-    cursor.skip_spaces();
-    Ok(Logic::Filter(filter))
-}
-
-fn group_members(cursor: &mut Cursor<'_>, (negated, any): (bool, bool)) -> Parsed<Logic> {
+    let negated = cursor.named("negation operator (not)", |cursor| {
+        cursor.maybe(|cursor| {
+            cursor.attempt(|cursor| {
+                cursor.text("not", "\"not\"")?;
+                delimiter(cursor)
+            })
+        })
+    })?;
+    let any = cursor.named("logic operator (and, or)", |cursor| {
+        cursor.either(
+            |cursor| cursor.attempt(|c| c.text("and", "\"and\"")).map(|()| false),
+            |cursor| cursor.text("or", "\"or\"").map(|()| true),
+        )
+    })?;
     cursor.nested(|cursor| {
-        let members = cursor.separated(",", tree)?;
-        cursor.skip_spaces();
-        cursor.expect(")", "\")\"")?;
-        cursor.skip_spaces();
+        cursor.spaced(|cursor| cursor.one(|c| c == '(', "\"(\""))?;
+        let comma =
+            |cursor: &mut Cursor<'_>| cursor.spaced(|c| c.one(|c| c == ',', "\",\"")).map(drop);
+        let members = cursor.separated(comma, tree)?;
+        cursor.spaced(|cursor| cursor.one(|c| c == ')', "\")\""))?;
         Ok(Logic::Group {
-            negated,
+            negated: negated.is_some(),
             any,
             members,
         })
     })
-}
-
-/// Negated or not, and whether any member suffices.
-fn group_head(cursor: &mut Cursor<'_>) -> Parsed<(bool, bool)> {
-    let negated = cursor.eat("not.");
-    let any = if cursor.eat("and") {
-        false
-    } else if cursor.eat("or") {
-        true
-    } else {
-        return cursor.miss("logic operator (and, or)");
-    };
-    cursor.skip_spaces();
-    cursor.expect("(", "\"(\"")?;
-    Ok((negated, any))
 }

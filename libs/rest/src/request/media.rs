@@ -93,24 +93,27 @@ impl MediaType {
     /// Value of `Content-Type` for a body of this type.
     pub(crate) fn content_type(&self) -> String {
         match self {
+            Self::OctetStream | Self::Any | Self::Other(_) => self.essence().to_owned(),
+            _ => format!("{}; charset=utf-8", self.with_parameters()),
+        }
+    }
+
+    /// The type with the parameters that mean something to the engine.
+    pub(crate) fn with_parameters(&self) -> String {
+        match self {
             Self::Plan(plan) => {
-                let kind = if plan.json { "json" } else { "text" };
-                let mut value = format!(
-                    "application/vnd.pgrst.plan+{kind}; for=\"{}\"",
-                    plan.target.essence()
-                );
+                let mut value = format!("{}; for=\"{}\"", self.essence(), plan.target.essence());
                 if !plan.options.is_empty() {
                     value.push_str("; options=");
                     value.push_str(&plan.options.join("|"));
                 }
-                value + "; charset=utf-8"
+                value
             }
-            Self::OctetStream | Self::Any => self.essence().to_owned(),
             Self::Object { stripped: true } | Self::ArrayStripped => {
-                format!("{};nulls=stripped; charset=utf-8", self.essence())
+                format!("{};nulls=stripped", self.essence())
             }
-            Self::Other(name) => name.clone(),
-            _ => format!("{}; charset=utf-8", self.essence()),
+            Self::Any => "*/*".to_owned(),
+            _ => self.essence().to_owned(),
         }
     }
 
@@ -170,21 +173,24 @@ fn split_parameters(text: &str) -> Vec<String> {
 
 /// What the client accepts, best first. No header means anything.
 pub(crate) fn accepted(headers: &HeaderMap) -> Vec<MediaType> {
-    let mut ranges: Vec<(f32, MediaType)> = Vec::new();
+    // Quality, then how specific it is: parameters make a range more so, asterisks less.
+    let mut ranges: Vec<((f32, isize), MediaType)> = Vec::new();
     for header in headers.get_all(http::header::ACCEPT) {
         for range in split_ranges(header.to_str().unwrap_or_default()) {
             let quality = split_parameters(&range)
                 .iter()
                 .find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok())
                 .unwrap_or(1.0);
-            ranges.push((quality, MediaType::parse(&range)));
+            let count = |c: char| isize::try_from(range.matches(c).count()).unwrap_or_default();
+            let specific = count(';') - count('*');
+            ranges.push(((quality, specific), MediaType::parse(&range)));
         }
     }
     if ranges.is_empty() {
         return vec![MediaType::Any];
     }
     // A stable sort: equal quality keeps the client's order.
-    ranges.sort_by(|a, b| b.0.total_cmp(&a.0));
+    ranges.sort_by(|(a, _), (b, _)| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
     ranges.into_iter().map(|(_, media)| media).collect()
 }
 

@@ -1,6 +1,7 @@
 //! What a client asks for, as data: the query grammar, preferences, media types, ranges and bodies.
 //! Nothing here knows the database's schema.
 
+mod blame;
 pub(crate) mod condition;
 pub(crate) mod cursor;
 pub(crate) mod field;

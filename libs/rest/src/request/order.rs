@@ -1,7 +1,7 @@
 //! The `order` parameter.
 
 use super::cursor::{Cursor, Parsed};
-use super::field::{Field, field, name};
+use super::field::{Field, delimiter, field, name};
 
 /// One element of `order`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,42 +14,64 @@ pub(crate) struct OrderTerm {
 }
 
 pub(crate) fn terms(cursor: &mut Cursor<'_>) -> Parsed<Vec<OrderTerm>> {
-    cursor.separated(",", term)
+    let comma = |cursor: &mut Cursor<'_>| cursor.one(|c| c == ',', "\",\"").map(drop);
+    cursor.separated(comma, |cursor| {
+        cursor.spaced(|cursor| {
+            cursor.either(
+                |cursor| cursor.attempt(|cursor| term(cursor, true)),
+                |cursor| term(cursor, false),
+            )
+        })
+    })
 }
 
-fn term(cursor: &mut Cursor<'_>) -> Parsed<OrderTerm> {
-    cursor.skip_spaces();
-    let (relation, field) = match cursor.attempt(related) {
-        Ok((relation, field)) => (Some(relation), field),
-        Err(_) => (None, field(cursor)?),
-    };
-    let descending = match () {
-        () if cursor.eat(".asc") => Some(false),
-        () if cursor.eat(".desc") => Some(true),
-        () => None,
-    };
-    let nulls_first = match () {
-        () if cursor.eat(".nullsfirst") => Some(true),
-        () if cursor.eat(".nullslast") => Some(false),
-        () => None,
-    };
-    cursor.skip_spaces();
-    match cursor.peek() {
-        None | Some(',') => Ok(OrderTerm {
-            relation,
-            field,
-            descending,
-            nulls_first,
-        }),
-        Some(_) if descending.is_some() => cursor.miss("nulls direction (nullsfirst or nullslast)"),
-        Some(_) => cursor.miss("order direction (asc or desc)"),
+fn term(cursor: &mut Cursor<'_>, related: bool) -> Parsed<OrderTerm> {
+    let relation = if related { Some(name(cursor)?) } else { None };
+    if related {
+        cursor.one(|c| c == '(', "\"(\"")?;
     }
+    let field = field(cursor)?;
+    if related {
+        cursor.one(|c| c == ')', "\")\"")?;
+    }
+    let descending = cursor.maybe(|cursor| {
+        choice(
+            cursor,
+            [("asc", "\"asc\"", false), ("desc", "\"desc\"", true)],
+        )
+    })?;
+    let nulls_first = cursor.maybe(|cursor| {
+        choice(
+            cursor,
+            [
+                ("nullsfirst", "\"nullsfirst\"", true),
+                ("nullslast", "\"nullslast\"", false),
+            ],
+        )
+    })?;
+    cursor.skip_spaces();
+    cursor.either(
+        |cursor| cursor.ahead(|cursor| cursor.one(|c| c == ',', "\",\"")),
+        Cursor::end,
+    )?;
+    Ok(OrderTerm {
+        relation,
+        field,
+        descending,
+        nulls_first,
+    })
 }
 
-fn related(cursor: &mut Cursor<'_>) -> Parsed<(String, Field)> {
-    let relation = name(cursor)?;
-    cursor.expect("(", "\"(\"")?;
-    let field = field(cursor)?;
-    cursor.expect(")", "\")\"")?;
-    Ok((relation, field))
+/// `.one` or `.other`
+fn choice(
+    cursor: &mut Cursor<'_>,
+    [first, second]: [(&str, &'static str, bool); 2],
+) -> Parsed<bool> {
+    let word = |cursor: &mut Cursor<'_>, (text, shown, value): (&str, &'static str, bool)| {
+        cursor.attempt(|cursor| {
+            delimiter(cursor)?;
+            cursor.text(text, shown).map(|()| value)
+        })
+    };
+    cursor.either(|cursor| word(cursor, first), |cursor| word(cursor, second))
 }

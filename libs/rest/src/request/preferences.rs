@@ -88,7 +88,7 @@ impl Preferences {
             ("timezone", zone) if !zone.is_empty() => {
                 first(&mut self.timezone, zone.trim_matches('"').to_owned());
             }
-            ("max-affected", number) if number.parse::<i64>().is_ok_and(|n| n >= 0) => {
+            ("max-affected", number) => {
                 if let Ok(number) = number.parse() {
                     first(&mut self.max_affected, number);
                 }

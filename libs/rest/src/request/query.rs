@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use percent_encoding::utf8_percent_encode;
+
 use super::condition::{Condition, Filter, ValueEnd, condition};
-use super::cursor::parse_as;
-use super::field::{Field, json_path, name};
+use super::cursor::{Cursor, parse_as};
+use super::field::{Field, JsonStep, delimiter, json_path, name};
 use super::logic::{self, Logic};
 use super::order::{self, OrderTerm};
 use super::range::Window;
@@ -45,49 +47,86 @@ pub(crate) fn parse(raw: &str, arguments_allowed: bool) -> Result<Query, RestErr
         .filter(|pair| !pair.is_empty())
         .map(decode_pair)
         .collect::<Result<_, _>>()?;
+    let given: Vec<(&str, &str)> = pairs
+        .iter()
+        .filter_map(|(key, value)| Some((key.as_str(), value.as_deref()?)))
+        .collect();
+    // In this order, so that of several errors the same one is told as by PostgREST.
+    let order = each(&given, &["order"], parse_order)?;
+    let logic = each(&given, &["and", "or"], parse_logic)?;
+    let first = |name: &str| {
+        let found = given.iter().find(|(key, _)| *key == name);
+        found.map(|(_, value)| *value)
+    };
+    let names = |name: &str| {
+        first(name)
+            .map(|value| parse_names(name, value))
+            .transpose()
+    };
     let mut query = Query {
-        select: parse_select(None)?,
+        columns: names("columns")?,
+        select: parse_select(first("select").unwrap_or("*"))?,
+        order,
+        logic,
+        windows: parse_windows(&given)?,
         canonical: canonical(&pairs),
         ..Query::default()
     };
-    let mut seen_select = false;
-    for (key, value) in &pairs {
-        let Some(value) = value else { continue };
-        let (prefix, last) = key.rsplit_once('.').unwrap_or(("", key));
-        match (key.as_str(), last) {
-            ("select", _) if !seen_select => {
-                seen_select = true;
-                query.select = parse_select(Some(value))?;
-            }
-            ("columns", _) => {
-                query.columns.get_or_insert(parse_names("columns", value)?);
-            }
-            ("on_conflict", _) => {
-                query
-                    .on_conflict
-                    .get_or_insert(parse_names("on_conflict", value)?);
-            }
-            ("select", _) => {}
-            (_, "order") => {
-                let terms = parse_as("order", value, value, order::terms)?;
-                query.order.push((embed_path(prefix)?, terms));
-            }
-            (_, "limit") => {
-                let window = query.windows.entry(embed_path(prefix)?).or_default();
-                window.set_limit(value)?;
-            }
-            (_, "offset") => {
-                let window = query.windows.entry(embed_path(prefix)?).or_default();
-                window.set_offset(value);
-            }
-            (_, "and" | "or") => {
-                let (path, tree) = parse_logic(prefix, last, value)?;
-                query.logic.push((path, tree));
-            }
-            _ => parse_filter(&mut query, key, value, arguments_allowed)?,
+    for (key, value) in &given {
+        if !SINGLE.contains(key) && !EMBEDDABLE.contains(&last_word(key)) {
+            parse_filter(&mut query, key, value, arguments_allowed)?;
         }
     }
+    query.on_conflict = names("on_conflict")?;
     Ok(query)
+}
+
+/// Parameters of the resource of the path only.
+const SINGLE: [&str; 3] = ["select", "columns", "on_conflict"];
+
+/// Parameters that an embedded resource may have, too.
+const EMBEDDABLE: [&str; 5] = ["order", "limit", "offset", "and", "or"];
+
+fn last_word(key: &str) -> &str {
+    key.rsplit_once('.').map_or(key, |(_, last)| last)
+}
+
+/// What `parse` makes of the parameters whose last word is one of `words`.
+fn each<T>(
+    given: &[(&str, &str)],
+    words: &[&str],
+    parse: impl Fn(&str, &str) -> Result<T, RestError>,
+) -> Result<Vec<T>, RestError> {
+    let wanted = given
+        .iter()
+        .filter(|(key, _)| words.contains(&last_word(key)));
+    wanted.map(|(key, value)| parse(key, value)).collect()
+}
+
+fn parse_order(key: &str, value: &str) -> Result<(EmbedPath, Vec<OrderTerm>), RestError> {
+    let mut path = tree_path(key)?.0;
+    path.pop();
+    Ok((path, parse_as("order", value, value, order::terms)?))
+}
+
+fn parse_windows(given: &[(&str, &str)]) -> Result<BTreeMap<EmbedPath, Window>, RestError> {
+    let mut windows: BTreeMap<EmbedPath, Window> = BTreeMap::new();
+    for (key, value) in given {
+        let is_limit = match last_word(key) {
+            "limit" => true,
+            "offset" => false,
+            _ => continue,
+        };
+        let mut path = tree_path(key)?.0;
+        path.pop();
+        let window = windows.entry(path).or_default();
+        if is_limit {
+            window.set_limit(value)?;
+        } else {
+            window.set_offset(value);
+        }
+    }
+    Ok(windows)
 }
 
 fn decode_pair(pair: &str) -> Result<(String, Option<String>), RestError> {
@@ -111,59 +150,63 @@ fn decode(text: &str) -> Result<String, RestError> {
     Ok(decoded.into_owned())
 }
 
-/// What `Content-Location` repeats: sorted by name, encoded again.
+/// What `Content-Location` repeats: sorted by name, encoded again, values of one name joined by
+/// commas.
 fn canonical(pairs: &[(String, Option<String>)]) -> String {
     let mut sorted: Vec<_> = pairs.iter().collect();
-    sorted.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| a.1.cmp(&b.1)));
-    let encode =
-        |text: &str| percent_encoding::utf8_percent_encode(text, super::UNRESERVED).to_string();
-    let parts: Vec<String> = sorted
-        .into_iter()
-        .map(|(key, value)| match value {
-            Some(value) => format!("{}={}", encode(key), encode(value)),
-            None => format!("{}=", encode(key)),
-        })
-        .collect();
-    parts.join("&")
+    sorted.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut text = String::new();
+    let mut before: Option<&str> = None;
+    for (key, value) in sorted {
+        if before == Some(key) {
+            text.push(',');
+        } else {
+            text.push_str(if before.is_some() { "&" } else { "" });
+            text.extend(utf8_percent_encode(key, super::UNRESERVED));
+            text.push('=');
+        }
+        let value = value.as_deref().unwrap_or_default();
+        text.extend(utf8_percent_encode(value, super::UNRESERVED));
+        before = Some(key);
+    }
+    text
 }
 
-fn parse_select(value: Option<&str>) -> Result<Vec<SelectItem>, RestError> {
-    match value {
-        None => Ok(vec![SelectItem::Column(SelectColumn::plain("*"))]),
-        Some(value) => parse_as("select parameter", value, value, select::items),
+fn parse_select(value: &str) -> Result<Vec<SelectItem>, RestError> {
+    if value == "*" {
+        return Ok(vec![SelectItem::Column(SelectColumn::plain("*"))]);
     }
+    parse_as("select parameter", value, value, select::items)
 }
 
 fn parse_names(parameter: &str, value: &str) -> Result<Vec<String>, RestError> {
     let what = format!("{parameter} parameter");
     parse_as(&what, value, value, |cursor| {
-        cursor.separated(",", |cursor| {
-            cursor.skip_spaces();
-            let name = name(cursor)?;
-            cursor.skip_spaces();
-            Ok(name)
-        })
+        let comma = |cursor: &mut Cursor<'_>| {
+            let comma = cursor.spaced(|cursor| cursor.one(|c| c == ',', "\",\""));
+            comma.map(drop)
+        };
+        cursor.separated(comma, name)
     })
 }
 
-fn embed_path(prefix: &str) -> Result<EmbedPath, RestError> {
-    if prefix.is_empty() {
-        return Ok(EmbedPath::new());
-    }
-    parse_as("tree path", prefix, prefix, |cursor| {
-        cursor.separated(".", name)
+/// Names of embedded resources and, last, a column with the path into it.
+fn tree_path(key: &str) -> Result<(EmbedPath, Vec<JsonStep>), RestError> {
+    parse_as("tree path", key, key, |cursor| {
+        Ok((cursor.separated(delimiter, name)?, json_path(cursor)?))
     })
 }
 
-fn parse_logic(prefix: &str, word: &str, value: &str) -> Result<(EmbedPath, Logic), RestError> {
-    let (path, negation) = match prefix.strip_suffix("not") {
-        Some("") => ("", "not."),
-        Some(path) if path.ends_with('.') => (path.trim_end_matches('.'), "not."),
-        _ => (prefix, ""),
-    };
+fn parse_logic(key: &str, value: &str) -> Result<(EmbedPath, Logic), RestError> {
+    let mut path = parse_as("logic path", key, key, |cursor| {
+        cursor.separated(delimiter, name)
+    })?;
+    let word = path.pop().unwrap_or_default();
+    let negated = path.iter().any(|name| name == "not");
+    path.retain(|name| name != "not");
+    let negation = if negated { "not." } else { "" };
     let source = format!("{negation}{word}{value}");
-    let tree = parse_as("logic tree", value, &source, logic::group)?;
-    Ok((embed_path(path)?, tree))
+    Ok((path, parse_as("logic tree", value, &source, logic::group)?))
 }
 
 fn parse_filter(
@@ -172,6 +215,7 @@ fn parse_filter(
     value: &str,
     arguments_allowed: bool,
 ) -> Result<(), RestError> {
+    let path = tree_path(key);
     let condition = parse_as("filter", value, value, |cursor| {
         condition(cursor, ValueEnd::Parameter)
     });
@@ -181,11 +225,9 @@ fn parse_filter(
             query.arguments.push((key.to_owned(), value.to_owned()));
             return Ok(());
         }
-        Err(error) => return Err(error),
+        Err(error) => return Err(path.err().unwrap_or(error)),
     };
-    let (mut path, steps) = parse_as("tree path", key, key, |cursor| {
-        Ok((cursor.separated(".", name)?, json_path(cursor)?))
-    })?;
+    let (mut path, steps) = path?;
     let field = Field {
         name: path.pop().unwrap_or_default(),
         path: steps,

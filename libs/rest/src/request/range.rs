@@ -4,6 +4,8 @@ use http::HeaderMap;
 
 use crate::error::RestError;
 
+const NEGATIVE_LIMIT: &str = "Limit should be greater than or equal to zero.";
+
 /// A slice of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Window {
@@ -16,9 +18,7 @@ impl Window {
     pub(crate) fn set_limit(&mut self, value: &str) -> Result<(), RestError> {
         if let Ok(limit) = value.parse::<i64>() {
             if limit < 0 {
-                return Err(RestError::invalid_range(
-                    "Limit should be greater than or equal to zero.".to_owned(),
-                ));
+                return Err(RestError::invalid_range(NEGATIVE_LIMIT.to_owned()));
             }
             self.limit = Some(limit);
         }
@@ -75,10 +75,17 @@ pub(crate) fn requested(headers: &HeaderMap, query: Window) -> Result<Window, Re
              header."
                 .to_owned(),
         )),
-        Some((first, last)) => Ok(query.intersect(Window {
-            offset: first,
-            limit: last.map(|last| last.saturating_sub(first).saturating_add(1)),
-        })),
+        Some((first, last)) => {
+            let both = query.intersect(Window {
+                offset: first,
+                limit: last.map(|last| last.saturating_sub(first).saturating_add(1)),
+            });
+            // Only `limit=0` may ask for nothing.
+            if both.limit == Some(0) && query.limit != Some(0) {
+                return Err(RestError::invalid_range(NEGATIVE_LIMIT.to_owned()));
+            }
+            Ok(both)
+        }
     }
 }
 

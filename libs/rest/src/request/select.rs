@@ -1,7 +1,7 @@
 //! The `select` parameter: columns, aliases, casts, aggregates and embedded resources.
 
 use super::cursor::{Cursor, Parsed};
-use super::field::{Field, field, name};
+use super::field::{Field, field, identifier, name};
 
 /// One element of `select`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,60 +75,58 @@ impl Aggregate {
 }
 
 pub(crate) fn items(cursor: &mut Cursor<'_>) -> Parsed<Vec<SelectItem>> {
-    cursor.skip_spaces();
-    if cursor.at_end() || cursor.peek() == Some(')') {
-        return Ok(Vec::new());
-    }
-    cursor.separated(",", item)
+    let comma = |cursor: &mut Cursor<'_>| cursor.spaced(|c| c.one(|c| c == ',', "\",\"")).map(drop);
+    let some = cursor.maybe(|cursor| cursor.separated(comma, item))?;
+    Ok(some.unwrap_or_default())
 }
 
 fn item(cursor: &mut Cursor<'_>) -> Parsed<SelectItem> {
-    cursor.skip_spaces();
-    let parsed = if cursor.eat("...") {
-        relation(cursor, true).map(SelectItem::Relation)
-    } else {
-        match cursor.attempt(|c| relation_head(c, false)) {
-            Ok(head) => children(cursor, head).map(SelectItem::Relation),
-            Err(_) => column(cursor).map(SelectItem::Column),
+    let head = |spread: bool| {
+        move |cursor: &mut Cursor<'_>| {
+            cursor.attempt(|cursor| cursor.spaced(|cursor| relation_head(cursor, spread)))
         }
     };
-    cursor.skip_spaces();
-    parsed
-}
-
-fn relation(cursor: &mut Cursor<'_>, spread: bool) -> Parsed<SelectRelation> {
-    let head = relation_head(cursor, spread)?;
-    children(cursor, head)
+    let relation = cursor.maybe(|cursor| cursor.either(head(true), head(false)))?;
+    match relation {
+        Some(head) => children(cursor, head).map(SelectItem::Relation),
+        None => cursor.spaced(column).map(SelectItem::Column),
+    }
 }
 
 fn children(cursor: &mut Cursor<'_>, mut head: SelectRelation) -> Parsed<SelectRelation> {
     cursor.nested(|cursor| {
+        cursor.one(|c| c == '(', "\"(\"")?;
         head.items = items(cursor)?;
-        cursor.expect(")", "\")\"")?;
+        cursor.one(|c| c == ')', "\")\"")?;
+        // PostgREST has no rule for spaces here; nobody would want an error for one.
+        cursor.skip_spaces();
         Ok(head)
     })
 }
 
-/// Everything up to and with the opening parenthesis.
+/// Everything up to the opening parenthesis.
 fn relation_head(cursor: &mut Cursor<'_>, spread: bool) -> Parsed<SelectRelation> {
-    let alias = if spread { None } else { alias(cursor) };
+    let alias = if spread {
+        cursor.text("...", "\"...\"")?;
+        None
+    } else {
+        alias(cursor)?
+    };
     let name = name(cursor)?;
     // `count()` is an aggregate, not a relation.
-    if name == "count" && cursor.rest().starts_with("()") {
-        return cursor.miss("relation name");
+    if !spread && name == "count" {
+        return cursor.miss("");
     }
     let (mut hint, mut inner) = (None, false);
     for _ in 0..2 {
-        if !cursor.eat("!") {
-            break;
-        }
-        match self::name(cursor)?.as_str() {
-            "inner" => inner = true,
-            "left" => {}
-            other => hint = Some(other.to_owned()),
+        match cursor.maybe(embed_parameter)?.as_deref() {
+            None => break,
+            Some("inner") => inner = true,
+            Some("left") => {}
+            Some(other) => hint = Some(other.to_owned()),
         }
     }
-    cursor.expect("(", "\"(\"")?;
+    cursor.ahead(|cursor| cursor.one(|c| c == '(', "\"(\""))?;
     Ok(SelectRelation {
         name,
         alias,
@@ -139,39 +137,50 @@ fn relation_head(cursor: &mut Cursor<'_>, spread: bool) -> Parsed<SelectRelation
     })
 }
 
-fn alias(cursor: &mut Cursor<'_>) -> Option<String> {
-    cursor
-        .attempt(|cursor| {
+/// `!hint`, `!inner` or `!left`
+fn embed_parameter(cursor: &mut Cursor<'_>) -> Parsed<String> {
+    cursor.one(|c| c == '!', "\"!\"")?;
+    name(cursor)
+}
+
+fn alias(cursor: &mut Cursor<'_>) -> Parsed<Option<String>> {
+    cursor.maybe(|cursor| {
+        cursor.attempt(|cursor| {
             let alias = name(cursor)?;
-            if cursor.rest().starts_with("::") {
-                return cursor.miss("\":\"");
-            }
-            cursor.expect(":", "\":\"")?;
+            cursor.one(|c| c == ':', "\":\"")?;
+            cursor.not_before(|c| c == ':')?;
             Ok(alias)
         })
-        .ok()
+    })
 }
 
 fn column(cursor: &mut Cursor<'_>) -> Parsed<SelectColumn> {
-    if cursor.eat("*") {
-        return item_end(cursor).map(|()| SelectColumn::plain("*"));
-    }
-    let alias = alias(cursor);
-    if cursor.eat("count()") {
-        let mut column = SelectColumn::plain("*");
-        column.alias = alias;
-        column.aggregate = Some(Aggregate::Count);
-        column.aggregate_cast = cast(cursor)?;
-        return item_end(cursor).map(|()| column);
-    }
+    cursor.either(
+        |cursor| {
+            cursor.attempt(|cursor| {
+                cursor.text("*", "\"*\"")?;
+                item_end(cursor).map(|()| SelectColumn::plain("*"))
+            })
+        },
+        |cursor| cursor.either(|cursor| cursor.attempt(count), aliased_field),
+    )
+}
+
+fn count(cursor: &mut Cursor<'_>) -> Parsed<SelectColumn> {
+    let mut column = SelectColumn::plain("*");
+    column.alias = alias(cursor)?;
+    cursor.text("count()", "\"count()\"")?;
+    column.aggregate = Some(Aggregate::Count);
+    column.aggregate_cast = cast(cursor)?;
+    item_end(cursor).map(|()| column)
+}
+
+fn aliased_field(cursor: &mut Cursor<'_>) -> Parsed<SelectColumn> {
+    let alias = alias(cursor)?;
     let field = field(cursor)?;
     let cast_before = cast(cursor)?;
-    let aggregate = cursor.attempt(aggregate).ok();
-    let aggregate_cast = if aggregate.is_some() {
-        cast(cursor)?
-    } else {
-        None
-    };
+    let aggregate = cursor.maybe(|cursor| cursor.attempt(aggregate))?;
+    let aggregate_cast = cast(cursor)?;
     item_end(cursor)?;
     Ok(SelectColumn {
         field,
@@ -183,34 +192,44 @@ fn column(cursor: &mut Cursor<'_>) -> Parsed<SelectColumn> {
 }
 
 fn aggregate(cursor: &mut Cursor<'_>) -> Parsed<Aggregate> {
-    cursor.expect(".", "\".\"")?;
-    let aggregate = match cursor.take_while(|c| c.is_ascii_alphabetic()) {
-        "sum" => Aggregate::Sum,
-        "avg" => Aggregate::Avg,
-        "count" => Aggregate::Count,
-        "max" => Aggregate::Max,
-        "min" => Aggregate::Min,
-        _ => return cursor.miss("aggregate function (sum, avg, count, max, min)"),
+    const WORDS: [(&str, &str, Aggregate); 5] = [
+        ("sum", "\"sum\"", Aggregate::Sum),
+        ("avg", "\"avg\"", Aggregate::Avg),
+        ("count", "\"count\"", Aggregate::Count),
+        ("max", "\"max\"", Aggregate::Max),
+        ("min", "\"min\"", Aggregate::Min),
+    ];
+    cursor.one(|c| c == '.', "\".\"")?;
+    let mut found = None;
+    for (word, shown, aggregate) in WORDS {
+        if cursor.attempt(|c| c.text(word, shown)).is_ok() {
+            found = Some(aggregate);
+            break;
+        }
+    }
+    let Some(aggregate) = found else {
+        return cursor.miss("");
     };
-    cursor.expect("()", "\"()\"")?;
+    cursor.text("()", "\"()\"")?;
     Ok(aggregate)
 }
 
 fn cast(cursor: &mut Cursor<'_>) -> Parsed<Option<String>> {
-    if !cursor.eat("::") {
-        return Ok(None);
-    }
-    let name = cursor.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | ' ' | '$'));
-    if name.trim().is_empty() {
-        return cursor.miss("type name");
-    }
-    Ok(Some(name.trim().to_owned()))
+    cursor.maybe(|cursor| {
+        cursor.text("::", "\"::\"")?;
+        identifier(cursor)
+    })
 }
 
 fn item_end(cursor: &mut Cursor<'_>) -> Parsed<()> {
     cursor.skip_spaces();
-    match cursor.peek() {
-        None | Some(',' | ')') => Ok(()),
-        _ => cursor.miss("\",\""),
+    for (end, shown) in [(')', "\")\""), (',', "\",\"")] {
+        if cursor
+            .ahead(|cursor| cursor.one(|c| c == end, shown))
+            .is_ok()
+        {
+            return Ok(());
+        }
     }
+    cursor.end()
 }

@@ -154,3 +154,135 @@ fn bodies_are_looked_at_but_not_changed() {
         })
     ));
 }
+
+/// Place and text of the error of a query.
+fn fault(raw: &str) -> (String, String) {
+    let body = parse(raw, false).unwrap_err().body();
+    let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let message = body["message"].as_str().unwrap();
+    let (_, column) = message.rsplit_once("column ").unwrap();
+    let details = body["details"].as_str().unwrap();
+    (column.trim_end_matches(')').to_owned(), details.to_owned())
+}
+
+#[test]
+fn errors_name_place_and_alternatives() {
+    let cases = [
+        (
+            "id=0",
+            "1",
+            r#"unexpected "0" expecting "not" or operator (eq, gt, ...)"#,
+        ),
+        (
+            "id=is.nil",
+            "5",
+            r#"unexpected "i" expecting null or trilean value (unknown, true, false)"#,
+        ),
+        (
+            "id=is.ok",
+            "4",
+            r#"unexpected "o" expecting null or trilean value (unknown, true, false)"#,
+        ),
+        (
+            "or=()",
+            "4",
+            r#"unexpected ")" expecting field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"#,
+        ),
+        ("or=)(id.eq.1", "3", r#"unexpected ")" expecting "(""#),
+        (
+            "and=(ord(id.eq.1,id.eq.1),id.eq.2)",
+            "7",
+            r#"unexpected "d" expecting "(""#,
+        ),
+        (
+            "or=(id.eq.1,not.xor(id.eq.2,id.eq.3))",
+            "16",
+            r#"unexpected "x" expecting logic operator (and, or)"#,
+        ),
+        (
+            "order=id.ac",
+            "4",
+            r#"unexpected "c" expecting "asc", "desc", "nullsfirst" or "nullslast""#,
+        ),
+        (
+            "order=id.descc",
+            "8",
+            r#"unexpected 'c' expecting delimiter (.), "," or end of input"#,
+        ),
+        (
+            "select=data->>--34",
+            "9",
+            r#"unexpected "-" expecting digit"#,
+        ),
+        (
+            "select=data->>-78xy",
+            "11",
+            r#"unexpected 'x' expecting digit, "->", "::", ".", "," or end of input"#,
+        ),
+        (
+            "select=id,clients(name[])",
+            "16",
+            r#"unexpected '[' expecting letter, digit, "-", "->>", "->", "::", ".", ")", "," or end of input"#,
+        ),
+        ("a=in.1,2", "4", r#"unexpected "1" expecting "(""#),
+    ];
+    for (raw, column, details) in cases {
+        assert_eq!(fault(raw), (column.to_owned(), details.to_owned()), "{raw}");
+    }
+}
+
+#[test]
+fn parsing_takes_linear_time() {
+    use super::cursor::{Cursor, Parsed, steps};
+    use super::{condition, logic, order, select};
+    fn take<'a, T>(source: &'a str, rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>) -> usize {
+        steps(source, rule)
+    }
+    let condition =
+        |cursor: &mut Cursor<'_>| condition::condition(cursor, condition::ValueEnd::ListItem);
+    let units = [
+        "a",
+        "a,",
+        "a(",
+        "a.",
+        "\"",
+        "\"a,",
+        "\\\"",
+        "{",
+        "{a,",
+        "a:",
+        "a::",
+        "a->",
+        "->>1",
+        "not.",
+        "and(",
+        "or(a.eq.",
+        "a.in.(\"",
+        "...a(",
+        "!a",
+        "-",
+        " ",
+        "a.eq.{",
+        "(",
+        ")",
+        "in.(\"a\",",
+        "a.sum()",
+        "é",
+    ];
+    for head in ["", "in.(", "and(", "a.eq.", "a("] {
+        for unit in units {
+            let of = |times: usize| {
+                let text = format!("{head}{}", unit.repeat(times));
+                take(&text, select::items)
+                    .max(take(&text, order::terms))
+                    .max(take(&text, logic::group))
+                    .max(take(&text, condition))
+            };
+            let (small, large) = (of(200), of(2000));
+            assert!(
+                large <= 11 * small + 2000,
+                "{head}{unit}…: {small} steps, then {large}"
+            );
+        }
+    }
+}

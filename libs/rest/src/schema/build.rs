@@ -84,6 +84,7 @@ fn relation(row: RelationRow) -> Relation {
     relation.updatable = row.events & 4 != 0;
     relation.insertable = row.events & 8 != 0;
     relation.deletable = row.events & 16 != 0;
+    relation.runs_code = row.runs_code;
     relation
 }
 
@@ -245,6 +246,7 @@ fn function(row: &FunctionRow, names: &HashMap<u32, ObjectName>) -> Function {
         parameters,
         returns,
         oid: row.oid,
+        prepares: row.prepares,
         media: row.media.clone(),
         return_type: row.return_type.clone(),
         returns_set: row.returns_set,

@@ -53,7 +53,7 @@ pub(super) async fn load(
         (rows::REPRESENTATIONS, &[]),
         (rows::MEDIA_HANDLERS, &[]),
         (rows::ROLE_SETTINGS, &[]),
-        (rows::SERVER_VERSION, &[]),
+        (rows::SERVER, &[]),
     ];
     let catalogue = query(pool, settings.pool_queue, queries).await?;
     assemble(&catalogue, &settings.hoisted_settings).map_err(|error| from_wire(&error, true))
@@ -79,7 +79,7 @@ fn assemble(catalogue: &[Vec<Row>; 10], hoisted: &[String]) -> Result<Schema, Wi
         casts,
         handlers,
         roles,
-        version,
+        server,
     ] = catalogue;
     let relation_rows: Vec<_> = read_all(relations, RelationRow::read)?;
     let column_rows: Vec<_> = read_all(columns, ColumnRow::read)?;
@@ -118,7 +118,10 @@ fn assemble(catalogue: &[Vec<Row>; 10], hoisted: &[String]) -> Result<Schema, Wi
         let settings: &mut Vec<(String, String)> = schema.role_settings.entry(role).or_default();
         settings.push((name, value));
     }
-    schema.server_version = version.first().map_or(Ok(0), |row| row.get(0))?;
+    if let Some(server) = server.first() {
+        schema.server_version = server.get(0)?;
+        schema.reads_run_code = server.get(1)?;
+    }
     schema.media_handlers = read_all(handlers, media_handler)?.into_iter().collect();
     Ok(schema)
 }

@@ -70,6 +70,9 @@ pub struct Relation {
     pub unique_keys: Vec<Vec<String>>,
     /// Functions that take a row of this relation and return one value: computed columns.
     pub computed: BTreeMap<String, ObjectName>,
+    /// A write runs code that somebody declared VOLATILE: triggers, also of rows that follow by
+    /// foreign keys, or the rules of a view.
+    pub(crate) runs_code: bool,
     pub(crate) oid: u32,
     /// Places of the columns in the order of their names.
     by_name: Vec<usize>,
@@ -89,6 +92,7 @@ impl Relation {
             primary_key: Vec::new(),
             unique_keys: Vec::new(),
             computed: BTreeMap::new(),
+            runs_code: false,
             oid,
             by_name: Vec::new(),
         }
@@ -233,6 +237,8 @@ pub struct Function {
     /// Volatility.
     pub volatility: Volatility,
     pub(crate) oid: u32,
+    /// Its text mentions PREPARE, or is in a language that may hide it.
+    pub(crate) prepares: bool,
     /// Media type of the result: the returned type is a domain of that name.
     pub(crate) media: Option<String>,
     /// `SET name = value` clauses that the transaction takes over.
@@ -253,6 +259,8 @@ pub struct Schema {
     pub(crate) role_settings: HashMap<String, Vec<(String, String)>>,
     /// Counts up with every version, so that what was derived from an older one can be dropped.
     pub(crate) version: u64,
+    /// A policy or a view calls a function that is declared VOLATILE.
+    pub(crate) reads_run_code: bool,
     /// `server_version_num`
     pub(crate) server_version: i32,
 }

@@ -13,7 +13,10 @@ pub(super) const RELATIONS: &str = concat!(
     "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind, c.relispartition, \
      obj_description(c.oid, 'pg_class'), \
      CASE WHEN c.relkind IN ('r', 'p') THEN 28 WHEN c.relkind = 'm' THEN 0 \
-          ELSE pg_relation_is_updatable(c.oid, true) END \
+          ELSE pg_relation_is_updatable(c.oid, true) END, \
+     c.relkind IN ('v', 'f') OR c.relhasrules OR (c.relhastriggers AND EXISTS (SELECT FROM pg_trigger g \
+          JOIN pg_proc h ON h.oid = g.tgfoid WHERE g.tgrelid = c.oid \
+          AND (NOT g.tgisinternal OR h.proname ~ '^RI_FKey_(cascade|setnull|setdefault)'))) \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p') AND ",
     user_schemas!(),
@@ -25,8 +28,10 @@ pub(super) const COLUMNS: &str = concat!(
      CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, null) END, \
      NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)), \
      CASE WHEN a.attgenerated = 's' THEN null \
-          WHEN a.attidentity = 'd' THEN format('nextval(%L)', \
-               pg_get_serial_sequence(format('%I.%I', n.nspname, c.relname), a.attname)) \
+          WHEN a.attidentity = 'd' THEN (SELECT format('nextval(%L)', q.objid::regclass) \
+               FROM pg_depend q WHERE q.classid = 'pg_class'::regclass AND q.deptype = 'i' \
+               AND q.refclassid = 'pg_class'::regclass AND q.refobjid = a.attrelid \
+               AND q.refobjsubid = a.attnum) \
           WHEN d.adbin IS NOT NULL THEN pg_get_expr(d.adbin, d.adrelid) \
           ELSE t.typdefault END, \
      s.description, \
@@ -68,8 +73,9 @@ pub(super) const FUNCTIONS: &str = concat!(
      p.prorettype = 'record'::regtype, \
      coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1::text[]), \
      CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END, \
-     p.oid \
-     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace \
+     p.oid, p.prosrc ~* 'prepare' OR y.lanname NOT IN ('sql', 'plpgsql', 'c', 'internal') \
+     FROM pg_proc p JOIN pg_language y ON y.oid = p.prolang \
+     JOIN pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_type t ON t.oid = p.prorettype LEFT JOIN pg_type b ON b.oid = t.typbasetype \
      LEFT JOIN pg_type a ON p.pronargs = 1 AND a.oid = p.proargtypes[0] AND a.typrelid <> 0 \
      WHERE p.prokind = 'f' AND p.prorettype NOT IN ('trigger'::regtype, 'event_trigger'::regtype) \
@@ -119,7 +125,14 @@ pub(super) const ROLE_SETTINGS: &str = "SELECT r.rolname::text, split_part(x.ent
      LEFT JOIN pg_settings s ON s.name = split_part(x.entry, '=', 1) \
      WHERE m.member = current_user::regrole::oid AND (s.context IS NULL OR s.context = 'user')";
 
-pub(super) const SERVER_VERSION: &str = "SELECT current_setting('server_version_num')::int4";
+/// The version, and whether reading may run VOLATILE code: a policy or a view calls such a function.
+/// Those of PostgreSQL itself and those in C are trusted.
+pub(super) const SERVER: &str = "SELECT current_setting('server_version_num')::int4, EXISTS ( \
+     SELECT FROM pg_depend d JOIN pg_proc p ON p.oid = d.refobjid \
+     JOIN pg_language y ON y.oid = p.prolang \
+     WHERE d.classid IN ('pg_rewrite'::regclass, 'pg_policy'::regclass) \
+     AND d.refclassid = 'pg_proc'::regclass AND p.provolatile = 'v' \
+     AND y.lanname NOT IN ('internal', 'c'))";
 
 type Decoded<T> = Result<T, WireError>;
 
@@ -138,6 +151,7 @@ pub(super) struct RelationRow {
     pub(super) comment: Option<String>,
     /// Bits as `pg_relation_is_updatable` gives them: 4 update, 8 insert, 16 delete.
     pub(super) events: i32,
+    pub(super) runs_code: bool,
 }
 
 impl RelationRow {
@@ -150,6 +164,7 @@ impl RelationRow {
             is_partition: row.get(4)?,
             comment: row.get(5)?,
             events: row.get(6)?,
+            runs_code: row.get(7)?,
         })
     }
 }
@@ -231,6 +246,7 @@ pub(super) struct FunctionRow {
     /// The media type that the returned domain is named after.
     pub(super) media: Option<String>,
     pub(super) oid: u32,
+    pub(super) prepares: bool,
 }
 
 impl FunctionRow {
@@ -256,6 +272,7 @@ impl FunctionRow {
             exposed: row.get(17)?,
             media: row.get(18)?,
             oid: row.get(19)?,
+            prepares: row.get(20)?,
         })
     }
 }

@@ -70,6 +70,7 @@ pub(crate) fn schema() -> Schema {
         ],
         returns: Returns::Row(Some(ObjectName::new("public", "films"))),
         oid: 0,
+        prepares: false,
         media: None,
         return_type: "films".to_owned(),
         returns_set: true,

@@ -6,6 +6,7 @@
 
 mod builder;
 mod call;
+mod columns;
 mod mutate;
 mod predicate;
 mod read;

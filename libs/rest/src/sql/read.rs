@@ -1,12 +1,12 @@
 //! SELECT statements for trees of resources.
 
 use super::builder::Sql;
+use super::columns::{column, embedded_columns, is_empty, outputs, separate};
 use super::predicate::{self, Scope};
 use crate::plan::PlannedField;
 use crate::plan::embed::{Embed, Link};
 use crate::plan::read::{ReadNode, Selected, Source};
 use crate::request::range::Window;
-use crate::request::select::Aggregate;
 
 /// Name of the statement's first part.
 pub(super) const RESULT: &str = "pgrst_source";
@@ -21,7 +21,7 @@ pub(super) fn root_alias(node: &ReadNode) -> String {
 
 /// The whole SELECT of a root node.
 pub(super) fn select(sql: &mut Sql, node: &ReadNode) {
-    select_from(sql, node, &root_alias(node), None);
+    select_from(sql, node, &root_alias(node), None, false);
 }
 
 /// `SELECT 1 …` of all rows that the node would have without its window. `limit` stops early.
@@ -50,16 +50,23 @@ fn aliases(sql: &mut Sql, node: &ReadNode) -> Vec<(String, bool)> {
         .collect()
 }
 
-fn select_from(sql: &mut Sql, node: &ReadNode, alias: &str, parent: Option<(&str, &Link)>) {
+/// `lifted`: the columns are spread in the parent, which also aggregates them.
+fn select_from(
+    sql: &mut Sql,
+    node: &ReadNode,
+    alias: &str,
+    parent: Option<(&str, &Link)>,
+    lifted: bool,
+) {
     let embeds = aliases(sql, node);
     sql.push("SELECT ");
     let mut first = true;
     for selected in &node.select {
         separate(sql, &mut first);
-        column(sql, alias, selected);
+        column(sql, alias, selected, lifted);
     }
     for (embed, (embed_alias, _)) in node.embeds.iter().zip(&embeds) {
-        embedded_columns(sql, embed, embed_alias, &mut first);
+        embedded_columns(sql, embed, embed_alias, &mut first, lifted);
     }
     sql.push(" FROM ");
     source(sql, node, alias, parent);
@@ -77,134 +84,15 @@ fn select_from(sql: &mut Sql, node: &ReadNode, alias: &str, parent: Option<(&str
         });
         predicate::write(sql, &scope, condition);
     }
-    group_clause(sql, node, alias, &embeds);
+    if !lifted {
+        group_clause(sql, node, alias, &embeds);
+    }
     predicate::order_clause(sql, &scope, &node.order, |sql, index, field| {
         if let Some(embed) = node.embeds.get(index) {
             related_field(sql, embed, field, alias);
         }
     });
     window_clause(sql, node.window);
-}
-
-fn separate(sql: &mut Sql, first: &mut bool) {
-    if !*first {
-        sql.push(", ");
-    }
-    *first = false;
-}
-
-fn column(sql: &mut Sql, alias: &str, selected: &Selected) {
-    match selected {
-        Selected::Star => {
-            sql.name(alias).push(".*");
-        }
-        Selected::CountRows { cast, label } => {
-            cast_around(sql, cast.as_ref(), |sql| {
-                sql.push("count(*)");
-            });
-            sql.push(" AS ").name(label.as_deref().unwrap_or("count"));
-        }
-        Selected::Field {
-            field,
-            cast,
-            aggregate,
-            aggregate_cast,
-            to_json,
-            label,
-        } => {
-            cast_around(sql, aggregate_cast.as_ref(), |sql| {
-                if let Some(aggregate) = aggregate {
-                    sql.push(aggregate.sql()).push("(");
-                }
-                cast_around(sql, cast.as_ref(), |sql| match to_json {
-                    None => predicate::field(sql, alias, field),
-                    Some(function) => {
-                        sql.object(function).push("(");
-                        predicate::field(sql, alias, field);
-                        sql.push(")");
-                    }
-                });
-                if aggregate.is_some() {
-                    sql.push(")");
-                }
-            });
-            let label = label.as_deref().or(aggregate.map(Aggregate::sql));
-            if let Some(label) = label {
-                sql.push(" AS ").name(label);
-            }
-        }
-    }
-}
-
-/// The type's name is PostgreSQL's own spelling from the cache, quoted where it must be.
-fn cast_around(sql: &mut Sql, cast: Option<&String>, inner: impl FnOnce(&mut Sql)) {
-    match cast {
-        None => inner(sql),
-        Some(data_type) => {
-            sql.push("CAST(");
-            inner(sql);
-            sql.push(" AS ").push(data_type).push(")");
-        }
-    }
-}
-
-/// What an embedded resource adds to its parent's columns.
-fn embedded_columns(sql: &mut Sql, embed: &Embed, alias: &str, first: &mut bool) {
-    if embed.spread {
-        for label in output_labels(&embed.node) {
-            separate(sql, first);
-            match label {
-                Some(label) => sql.column(alias, &label).push(" AS ").name(&label),
-                None => sql.name(alias).push(".*"),
-            };
-        }
-        return;
-    }
-    if is_empty(&embed.node) {
-        return;
-    }
-    separate(sql, first);
-    if embed.to_one {
-        sql.push("row_to_json(").name(alias).push(".*)");
-    } else {
-        sql.push("COALESCE(").column(alias, alias).push(", '[]')");
-    }
-    sql.push(" AS ").name(&embed.label);
-}
-
-/// `clients()`: the resource only filters.
-fn is_empty(node: &ReadNode) -> bool {
-    node.select.is_empty() && node.embeds.iter().all(|embed| is_empty(&embed.node))
-}
-
-/// Names of a node's columns; `None` stands for all of its source.
-fn output_labels(node: &ReadNode) -> Vec<Option<String>> {
-    let mut labels: Vec<Option<String>> = node
-        .select
-        .iter()
-        .map(|selected| match selected {
-            Selected::Star => None,
-            Selected::CountRows { label, .. } => {
-                Some(label.clone().unwrap_or_else(|| "count".to_owned()))
-            }
-            Selected::Field {
-                label, aggregate, ..
-            } => label
-                .clone()
-                .or_else(|| aggregate.map(|a| a.sql().to_owned())),
-        })
-        .collect();
-    if labels.contains(&None) {
-        return vec![None];
-    }
-    for embed in &node.embeds {
-        if embed.spread {
-            labels.extend(output_labels(&embed.node));
-        } else if !is_empty(&embed.node) {
-            labels.push(Some(embed.label.clone()));
-        }
-    }
-    labels
 }
 
 fn source(sql: &mut Sql, node: &ReadNode, alias: &str, parent: Option<(&str, &Link)>) {
@@ -310,10 +198,11 @@ fn related_field(sql: &mut Sql, embed: &Embed, field: &PlannedField, parent: &st
 fn joins(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)]) {
     for (embed, (embed_alias, _)) in node.embeds.iter().zip(embeds) {
         let rows = sql.fresh_alias();
+        let link = Some((alias, &embed.link));
         sql.push(if embed.inner { " INNER" } else { " LEFT" });
         sql.push(" JOIN LATERAL (");
         if embed.to_one {
-            select_from(sql, &embed.node, &rows, Some((alias, &embed.link)));
+            select_from(sql, &embed.node, &rows, link, embed.spread);
             sql.push(") AS ").name(embed_alias).push(" ON TRUE");
         } else {
             sql.push("SELECT json_agg(")
@@ -321,7 +210,7 @@ fn joins(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)])
                 .push(") AS ")
                 .name(embed_alias);
             sql.push(" FROM (");
-            select_from(sql, &embed.node, &rows, Some((alias, &embed.link)));
+            select_from(sql, &embed.node, &rows, link, false);
             sql.push(") AS ")
                 .name(embed_alias)
                 .push(") AS ")
@@ -339,11 +228,9 @@ fn joins(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)])
 
 /// With an aggregate among the columns, the others are what it is grouped by.
 fn group_clause(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, bool)]) {
-    let spread_aggregate =
-        |embed: &Embed| embed.spread && embed.node.select.iter().any(Selected::is_aggregate);
-    let aggregates =
-        node.select.iter().any(Selected::is_aggregate) || node.embeds.iter().any(spread_aggregate);
-    if !aggregates {
+    let lifts =
+        |embed: &Embed| embed.spread && outputs(&embed.node).iter().any(|o| o.aggregate.is_some());
+    if !node.select.iter().any(Selected::is_aggregate) && !node.embeds.iter().any(lifts) {
         return;
     }
     let mut first = true;
@@ -371,10 +258,13 @@ fn group_clause(sql: &mut Sql, node: &ReadNode, alias: &str, embeds: &[(String, 
     let mut position = node.select.len();
     for (embed, (embed_alias, to_one)) in node.embeds.iter().zip(embeds) {
         if embed.spread {
-            for label in output_labels(&embed.node) {
+            for output in outputs(&embed.node) {
                 position += 1;
+                if output.aggregate.is_some() {
+                    continue;
+                }
                 begin(sql);
-                match label {
+                match output.label {
                     Some(_) => sql.push(&position.to_string()),
                     None => sql.name(embed_alias).push(".*"),
                 };

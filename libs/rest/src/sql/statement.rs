@@ -260,6 +260,12 @@ pub(crate) fn call_statement(
     cap: Option<u64>,
 ) -> Statement {
     let mut answer = Answer::begin(cap, |sql| call::write(sql, plan));
+    if plan.read.is_none() && !plan.window.is_whole() {
+        answer.part(ROWS, |sql| {
+            sql.push("SELECT * FROM pgrst_source");
+            read::window_clause(sql, plan.window);
+        });
+    }
     if let Some(node) = &plan.read {
         answer.part(ROWS, |sql| read::select(sql, node));
         if count {
@@ -273,7 +279,7 @@ pub(crate) fn call_statement(
         (None, true) => "(SELECT count(*) FROM pgrst_source)",
         (Some(_), true) => "(SELECT count(*) FROM pgrst_source_count)",
     };
-    let from = if plan.read.is_some() {
+    let from = if plan.read.is_some() || !plan.window.is_whole() {
         ROWS
     } else {
         "pgrst_source"

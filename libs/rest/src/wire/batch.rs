@@ -104,6 +104,14 @@ impl Batch {
         frontend::close(b'S', name, &mut self.out).map_err(WireError::refused)
     }
 
+    /// Adds statements without values that are a transaction of their own, after what came before.
+    pub(crate) fn add_text(&mut self, text: &str) -> Result<(), WireError> {
+        self.finish();
+        frontend::query(text, &mut self.out).map_err(WireError::refused)?;
+        self.syncs += 1;
+        Ok(())
+    }
+
     /// Ends a transaction.
     pub(crate) fn sync(&mut self) {
         frontend::sync(&mut self.out);

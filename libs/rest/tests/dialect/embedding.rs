@@ -316,6 +316,11 @@ async fn aggregates_group_the_rest() {
             "/films?select=...directors(last_name),id.count()&director_id=eq.1",
             json!([{"count":2,"last_name":"Kurosawa"}]),
         ),
+        // Spread columns are aggregated with the rows that they are spread into.
+        (
+            "/roles?select=...films(year.max(),director_id)&films.year=not.is.null",
+            json!([{"max":1985,"director_id":2},{"max":1954,"director_id":1}]),
+        ),
         (
             "/films?select=count(),directors(last_name)&director_id=eq.1",
             json!([{"count":2,"directors":{"last_name":"Kurosawa"}}]),

@@ -11,6 +11,7 @@
 mod embedding;
 mod errors;
 mod functions;
+mod isolation;
 mod media;
 mod openapi;
 mod options;

@@ -17,6 +17,8 @@ mod errors;
 #[path = "../dialect/functions.rs"]
 mod functions;
 mod http;
+#[path = "../dialect/isolation.rs"]
+mod isolation;
 #[path = "../dialect/media.rs"]
 mod media;
 #[path = "../dialect/openapi.rs"]
