@@ -8,7 +8,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
+use serde_json::de::SliceRead;
 
 use crate::{ApiError, Code};
 
@@ -134,7 +135,11 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         return Err(malformed("the top level must be an object or an array"));
     }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let top = TopLevel {
+        json: &mut json,
+        is_array: first == Some(&b'['),
+    };
+    let value = serde_path_to_error::deserialize(top).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if inner.is_data() {
@@ -146,6 +151,61 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     })?;
     json.end().map_err(|error| malformed(&error.to_string()))?;
     Ok(value)
+}
+
+/// What a body says at its top level. A list there is no object with its fields in order, which is
+/// how the library would read one.
+struct TopLevel<'a, 'de> {
+    json: &'a mut serde_json::Deserializer<SliceRead<'de>>,
+    is_array: bool,
+}
+
+impl TopLevel<'_, '_> {
+    fn must_be_object(&self) -> Result<(), serde_json::Error> {
+        if self.is_array {
+            return Err(serde::de::Error::custom("expected an object, not an array"));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Deserializer<'de> for TopLevel<'_, 'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.json.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.must_be_object()?;
+        self.json.deserialize_struct(name, fields, visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.json.deserialize_option(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.json.deserialize_newtype_struct(name, visitor)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        self.json.deserialize_ignored_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map enum identifier
+    }
 }
 
 fn malformed(problem: &str) -> ApiError {
@@ -191,6 +251,15 @@ mod tests {
         );
         assert_eq!(read("{}").unwrap_err(), ": missing field `email`");
         assert_eq!(read("").unwrap_err(), ": missing field `email`");
+    }
+
+    #[test]
+    fn a_list_is_no_object_with_its_fields_in_order() {
+        let refused = read(r#"["a@b.c"]"#).unwrap_err();
+        assert_eq!(refused, ": expected an object, not an array");
+        let list: Vec<User> = BodyKind::Json.read(br#"[{"email":"x"}]"#).unwrap();
+        assert_eq!(list.len(), 1);
+        assert!(BodyKind::Json.well_formed(b"[1]").is_ok());
     }
 
     #[test]

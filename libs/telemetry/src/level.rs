@@ -2,7 +2,7 @@
 //! goes back to `LOG_LEVEL`.
 
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// The proxy library reports clients that hang up as errors; the edge's request log tells what
@@ -59,5 +59,26 @@ impl Level {
 }
 
 fn filter(level: &str) -> Result<EnvFilter, ParseError> {
+    // The library takes a word that is no level for the name of a module, and is silent then.
+    for directive in level.split(',').map(str::trim) {
+        if !directive.is_empty() && !directive.contains(['=', '[']) {
+            directive.parse::<LevelFilter>()?;
+        }
+    }
     EnvFilter::try_new(format!("{QUIET},{level}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused() {
+        for good in ["info", "WARN", "off", "info,sqlx=debug", "warn,h2=off"] {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for bad in ["inof", "verbose", "info,loud", "sqlx=loud"] {
+            assert!(filter(bad).is_err(), "{bad}");
+        }
+    }
 }

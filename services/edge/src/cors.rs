@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_preflight_echoes_what_is_asked_for() {
-        let mut request = RequestHeader::build("OPTIONS", b"/api/x", None).unwrap();
+        let mut request = RequestHeader::build("OPTIONS", b"/api/usage/x", None).unwrap();
         request.insert_header("Origin", "null").unwrap();
         request
             .insert_header("Access-Control-Request-Headers", "x-a, prefer")

@@ -149,7 +149,6 @@ static ROUTES: &[Route] = &[
     row("/api/advisor", Service::Api),
     row("/api/dashboard", Service::Api),
     row("/api/webhooks", Service::Api),
-    row("/api", Service::Api),
     row("/.well-known/jwks.json", Service::Api).exact(),
     row("/", Service::Api).exact(),
 ];
@@ -231,6 +230,9 @@ mod tests {
             ("/", Some(Api)),
             ("/socket.io", None),
             ("/Socket.IO/", None),
+            ("/api", None),
+            ("/api/nothing", None),
+            ("/api/health/deep", None),
             ("/apiary", None),
             ("/dashboard", None),
             ("", None),
@@ -278,7 +280,7 @@ mod tests {
             Body::Streamed
         );
         assert!(!find("/api/health").unwrap().route.limited);
-        assert!(find("/api/health/deep").unwrap().route.limited);
+        assert!(find("/api/auth/users").unwrap().route.limited);
         assert!(find("/functions/x").unwrap().route.own_origin);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -29,7 +30,11 @@ pub(crate) fn start(arguments: &[String], folder: &DataFolder) -> anyhow::Result
     drop(folder.hold()?);
     folder.clear();
     let path = folder.own_log();
-    let log = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let log = options
+        .open(&path)
+        .with_context(|| format!("cannot write {}", path.display()))?;
     let mut child = Command::new(std::env::current_exe()?)
         .args(arguments)
         .env("NO_COLOR", "1")

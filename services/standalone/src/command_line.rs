@@ -121,6 +121,9 @@ struct Start {
     /// Leave it running in the background
     #[arg(long)]
     detach: bool,
+    /// What `--detach` starts: whoever started it shows the keys, so that the log has none
+    #[arg(long, hide = true)]
+    behind: bool,
 }
 
 #[derive(Debug, Clone, Copy, Args)]
@@ -261,11 +264,14 @@ fn up(
     if start.detach {
         let arguments: Vec<String> = std::env::args()
             .skip(1)
-            .filter(|argument| argument != "--detach")
+            .map(|argument| match argument.as_str() {
+                "--detach" => "--behind".to_owned(),
+                _ => argument,
+            })
             .collect();
         return background::start(&arguments, &folder);
     }
-    serve(shape, own.port, environment, &folder)
+    serve(shape, own.port, environment, &folder, !start.behind)
 }
 
 /// Runs in the foreground.
@@ -274,6 +280,7 @@ fn serve(
     edge_port: Option<u16>,
     environment: &Environment,
     folder: &DataFolder,
+    show_keys: bool,
 ) -> anyhow::Result<()> {
     // One TLS provider for all libraries, before any of them opens a connection.
     rustls::crypto::ring::default_provider()
@@ -294,7 +301,7 @@ fn serve(
                 std::process::exit(130);
             }
         });
-        up::run(shape, environment, edge_port, folder, shutdown).await
+        up::run(shape, environment, edge_port, folder, show_keys, shutdown).await
     });
     telemetry.shutdown();
     outcome

@@ -34,7 +34,8 @@ enum Services {
     Cluster(Processes),
 }
 
-/// Runs everything until `shutdown`.
+/// Runs everything until `shutdown`. `show_keys` says whether whoever reads standard output may know
+/// the keys.
 ///
 /// # Errors
 /// Something does not start, or a service ends by itself.
@@ -43,6 +44,7 @@ pub(crate) async fn run(
     environment: &Environment,
     edge_port: Option<u16>,
     folder: &DataFolder,
+    show_keys: bool,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let _hold = folder.hold()?;
@@ -63,6 +65,7 @@ pub(crate) async fn run(
             settings: Settings::beside(&servers, &secrets, folder.path(), environment),
             plan: Plan::choose(shape.counts(), edge_port)?,
             secrets,
+            show_keys,
             begin,
         };
         let mut services = installation.start(shape)?;
@@ -121,6 +124,7 @@ struct Installation<'a> {
     secrets: Secrets,
     settings: Settings,
     plan: Plan,
+    show_keys: bool,
     begin: Instant,
 }
 
@@ -164,7 +168,9 @@ impl Installation<'_> {
         let stack = Stack::describe(self.folder, urls, &self.plan, &self.secrets, &keys);
         let file = self.folder.stack();
         stack.write(&file)?;
-        result(&stack.text(&file));
+        if self.show_keys {
+            result(&stack.text(&file));
+        }
         Ok(())
     }
 

@@ -47,7 +47,10 @@ scene (part, state) as (values
     ('roles', (select string_agg(r::text, ',' order by oid) from pg_authid r
         where oid in (select oid from ours))),
     ('memberships', (select string_agg(m::text, ',' order by roleid, member) from pg_auth_members m
-        where member in (select oid from ours) or roleid in (select oid from ours))),
+        where member in (select oid from ours) or roleid in (select oid from ours)
+            -- Other tests' logins come and go.
+            and member not in (select oid from pg_authid
+                where rolname ~ '_(service|authenticator|sql)$'))),
     ('role settings', (select string_agg(concat_ws(' ', setrole, setdatabase, s), ',' order by setrole, setdatabase, s)
         from pg_db_role_setting d, unnest(setconfig) s where setrole in (select oid from ours) or setrole = 0)),
     ('databases', (select string_agg(concat(datname, datdba, coalesce(datacl, acldefault('d', datdba)), datallowconn), ',' order by oid)

@@ -37,8 +37,10 @@ const SEEN: &str = "SELECT current_user, session_user, current_setting('search_p
     (SELECT count(*) FROM pg_prepared_statements WHERE statement ILIKE '%left%') AS prepared,
     (SELECT count(*) FROM pg_cursors WHERE is_holdable) AS cursors,
     (SELECT count(*) FROM pg_listening_channels()) AS channels,
-    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory') AS locks,
-    (SELECT count(*) FROM pg_locks WHERE relation = 'auth.users'::regclass AND mode <> 'AccessShareLock') AS tables,
+    (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locks,
+    (SELECT count(*) FROM pg_locks WHERE relation = 'auth.users'::regclass AND mode <> 'AccessShareLock'
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS tables,
     (SELECT count(*) FROM pg_class WHERE relnamespace = pg_my_temp_schema()) AS temporary";
 
 async fn sql(api: &Api, query: &str) -> Answer {

@@ -25,7 +25,7 @@ fn slow_api(pause: Duration) -> Upstream {
             tokio::time::sleep(pause).await;
             "slow"
         };
-        router.route("/api/slow", any(slow))
+        router.route("/api/usage/slow", any(slow))
     })
 }
 
@@ -33,7 +33,12 @@ fn slow_api(pause: Duration) -> Upstream {
 async fn a_request_under_way_gets_its_answer_and_nobody_new_gets_in() {
     let api = slow_api(Duration::from_millis(1500));
     let edge = TestEdge::start(&[("INGOT_UPSTREAM_API", api.address.to_string())]).await;
-    let request = tokio::spawn(edge.client.post(edge.url("/api/slow")).body("{}").send());
+    let request = tokio::spawn(
+        edge.client
+            .post(edge.url("/api/usage/slow"))
+            .body("{}")
+            .send(),
+    );
     tokio::time::sleep(Duration::from_millis(200)).await;
     edge.ask_to_stop();
     eventually("the edge says no", || async {
@@ -95,7 +100,7 @@ async fn what_never_ends_is_cut_in_time() {
         ("INGOT_EDGE_DRAIN_TIMEOUT", "2".to_owned()),
     ])
     .await;
-    let request = tokio::spawn(edge.client.get(edge.url("/api/slow")).send());
+    let request = tokio::spawn(edge.client.get(edge.url("/api/usage/slow")).send());
     tokio::time::sleep(Duration::from_millis(200)).await;
     let took = edge.stop().await;
     assert!((1900..3500).contains(&took.as_millis()), "{took:?}");
@@ -125,7 +130,10 @@ async fn keep_asking(
     while !over.load(Ordering::SeqCst) {
         turn += 1;
         for attempt in 0..edges.len() {
-            let url = format!("http://{}/api/work", edges[(turn + attempt) % edges.len()]);
+            let url = format!(
+                "http://{}/api/usage/work",
+                edges[(turn + attempt) % edges.len()]
+            );
             match http.post(url).body("{}").send().await {
                 Ok(answer) if answer.status() == 200 => {
                     answered += 1;
@@ -148,7 +156,7 @@ async fn a_rolling_restart_under_load_fails_no_request() {
             tokio::time::sleep(Duration::from_millis(15)).await;
             body
         };
-        router.route("/api/work", any(work))
+        router.route("/api/usage/work", any(work))
     });
     let variables = [
         ("INGOT_UPSTREAM_API", api.address.to_string()),
@@ -206,7 +214,7 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(15)).await;
             body
         };
-        let router = Router::new().route("/api/work", any(work));
+        let router = Router::new().route("/api/usage/work", any(work));
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let ended = tokio::spawn(async move {

@@ -275,13 +275,13 @@ async fn heads_are_bounded() {
     let edge = TestEdge::start(&[("INGOT_UPSTREAM_API", api.address.to_string())]).await;
     let long = edge
         .client
-        .get(edge.url("/api/x"))
+        .get(edge.url("/api/usage/x"))
         .header("x-long", "y".repeat(20_000));
     let (status, body) = envelope(long.send().await.unwrap()).await;
     assert_eq!((status, &body["error"]), (431, &"INVALID_INPUT".into()));
     let fair = edge
         .client
-        .get(edge.url("/api/x"))
+        .get(edge.url("/api/usage/x"))
         .header("x-long", "y".repeat(12_000));
     assert_eq!(fair.send().await.unwrap().status(), 200);
 }

@@ -109,7 +109,7 @@ async fn the_host_leads_to_the_project() {
     .await;
     let with_host = |host: &'static str| {
         edge.client
-            .get(edge.url("/api/x"))
+            .get(edge.url("/api/usage/x"))
             .header("host", host)
             .send()
     };
@@ -174,7 +174,7 @@ async fn a_well_formed_request_id_is_kept() {
     let id = "9f1c3c9e-6c0a-4e43-9d7c-0d4a3f1f2b11";
     let request = edge
         .client
-        .get(edge.url("/api/x"))
+        .get(edge.url("/api/usage/x"))
         .header("x-request-id", id);
     assert_eq!(request.send().await.unwrap().headers()["x-request-id"], id);
     assert_eq!(api.last().header("x-request-id"), id);

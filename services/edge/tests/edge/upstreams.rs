@@ -156,14 +156,14 @@ async fn who_is_not_ready_gets_nothing_while_others_are_and_everything_otherwise
 #[tokio::test]
 async fn a_service_that_falls_silent_is_given_up() {
     let api = Upstream::with("api", None, |router| {
-        router.route("/api/slow", any(std::future::pending::<StatusCode>))
+        router.route("/api/usage/slow", any(std::future::pending::<StatusCode>))
     });
     let edge = TestEdge::start(&[
         ("INGOT_UPSTREAM_API", api.address.to_string()),
         ("INGOT_UPSTREAM_TIMEOUT", "1".to_owned()),
     ])
     .await;
-    let (status, body) = envelope(edge.get("/api/slow").await).await;
+    let (status, body) = envelope(edge.get("/api/usage/slow").await).await;
     assert_eq!((status, &body["error"]), (504, &"UPSTREAM_FAILURE".into()));
 }
 
@@ -188,7 +188,7 @@ async fn a_name_that_is_not_there_does_not_hide_the_others() {
 #[tokio::test]
 async fn clients_that_hang_up_or_talk_nonsense_disturb_nobody() {
     let api = Upstream::with("api", None, |router| {
-        router.route("/api/slow", any(std::future::pending::<StatusCode>))
+        router.route("/api/usage/slow", any(std::future::pending::<StatusCode>))
     });
     let edge = TestEdge::start(&[
         ("INGOT_UPSTREAM_API", api.address.to_string()),
@@ -196,7 +196,7 @@ async fn clients_that_hang_up_or_talk_nonsense_disturb_nobody() {
     ])
     .await;
     for noise in [
-        "GET /api/slow HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /api/usage/slow HTTP/1.1\r\nhost: x\r\n\r\n",
         "POST /api/auth/users HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\nfew",
         "POST /api/auth/users HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
         "GET /api/x HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",

@@ -71,6 +71,13 @@ async fn up_answers_keeps_its_secrets_and_goes_down() {
     ] {
         assert!(said.contains(&stack[shown]), "{shown} is not in: {said}");
     }
+    let log = here.data().join("logs/ingot.log");
+    assert_eq!(mode(&log), 0o600);
+    let logged = std::fs::read_to_string(&log).unwrap();
+    assert!(logged.contains("PostgreSQL on port"), "{logged}");
+    for secret in ["ADMIN_PASSWORD", "API_KEY", "ANON_KEY"] {
+        assert!(!logged.contains(&stack[secret]), "{secret} is in the log");
+    }
     assert_eq!(mode(&here.data().join("stack.env")), 0o600);
     assert_eq!(mode(&here.data().join("secrets.env")), 0o600);
     assert_eq!(health(url).await, Some(reqwest::StatusCode::OK));
