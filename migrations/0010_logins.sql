@@ -86,8 +86,9 @@ begin
 end
 $$;
 
--- Ends a session of the project that runs an administrator's SQL. It is for services, which have no
--- other way: such a session may have lifted its own limits.
+-- Ends a session of the project: one that runs an administrator's SQL and may have lifted its own
+-- limits, or one of the services' own, as that of a relay that fell silent. It is for services,
+-- which have no other way.
 create function system.end_session(p_process integer) returns boolean
     language sql
     security definer
@@ -97,7 +98,10 @@ as $$
     from pg_stat_activity as a
     where a.pid = p_process
         and a.datname = current_database()
-        and a.usename in (select project || '_sql' from system.metadata)
+        and a.usename in (
+            select project || suffix
+            from system.metadata cross join (values ('_sql'), ('_service')) as login (suffix)
+        )
 $$;
 
 revoke execute on function system.mend_logins() from public;

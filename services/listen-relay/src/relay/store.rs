@@ -64,7 +64,7 @@ pub(super) async fn begin_term(
         .fetch_one(&mut *listener)
         .await?;
     if let (true, Some((_, pid, _))) = (locked, leading) {
-        let end = sqlx::query("select pg_terminate_backend($1)").bind(pid);
+        let end = sqlx::query("select system.end_session($1)").bind(pid);
         listener.execute(end).await?;
     }
     Ok(locked.then_some(term))
