@@ -55,6 +55,14 @@ impl Environment {
         Ok(Self::process_above(read_file(file)?))
     }
 
+    /// This environment, below a file: what the file says wins.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a line is not `KEY=value`.
+    pub fn below(self, file: &Path) -> Result<Self, EnvironmentError> {
+        Ok(self.with(read_file(file)?))
+    }
+
     fn process_above(mut values: BTreeMap<String, String>) -> Self {
         values.extend(std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -7,6 +7,7 @@
 mod app;
 mod bootstrap;
 mod custom_migrations;
+mod fleet;
 mod logins;
 mod router;
 
@@ -18,6 +19,8 @@ use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_identity::{CloudSettings, SeedSettings};
 use ingot_project::{DatabaseSettings, PoolSettings, ProjectRegistry};
 use tokio_util::sync::CancellationToken;
+
+pub use crate::fleet::{Action, Fleet, FleetError, Report, State};
 
 use crate::app::App;
 use crate::bootstrap::Gate;

@@ -11,6 +11,7 @@ use crate::all_in_one::run_by_name;
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
 use crate::doctor::examine;
+use crate::migrate::{self, MigrateAction};
 use crate::readiness::ask;
 use crate::secret_files::{self, kubernetes_secrets};
 use crate::up::{self, Shape};
@@ -68,6 +69,11 @@ enum Command {
     },
     /// Examines the installation that the settings lead to: says what is wrong and how to mend it
     Doctor,
+    /// The platform's schema, on one project or many
+    Migrate {
+        #[command(subcommand)]
+        action: MigrateAction,
+    },
     /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
     Ready {
         /// Where its health is, such as 127.0.0.1:7131
@@ -189,6 +195,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         } => check_config(file.as_deref(), service),
         Command::Secrets { action } => secrets(action),
         Command::Ready { address } => in_runtime(ask(&address)),
+        Command::Migrate { action } => in_runtime(migrate::run(action, &environment)),
         Command::Doctor => doctor(&environment),
         Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),

@@ -14,6 +14,7 @@ mod data_folder;
 mod doctor;
 mod in_process;
 mod keys;
+mod migrate;
 mod plan;
 mod processes;
 mod readiness;

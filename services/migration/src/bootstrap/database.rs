@@ -5,7 +5,8 @@ use std::time::Duration;
 use ingot_config::Secret;
 use ingot_identity::{SeedError, SeedSettings};
 use ingot_project::{LoginRole, Project};
-use ingot_schema::SchemaError;
+use ingot_schema::{SchemaError, Status};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::BootstrapConfig;
@@ -26,7 +27,7 @@ pub(crate) enum BringUpError {
 
 /// How the owner of the platform's objects connects, and what he seeds.
 #[derive(Debug, Clone)]
-pub(super) struct Owner {
+pub(crate) struct Owner {
     name: String,
     password: Option<Secret>,
     /// A database that always exists; the project's is created from there.
@@ -37,7 +38,7 @@ pub(super) struct Owner {
 }
 
 impl Owner {
-    pub(super) fn new(config: &BootstrapConfig) -> Self {
+    pub(crate) fn new(config: &BootstrapConfig) -> Self {
         Self {
             name: config.owner.owner.clone(),
             password: config.owner.owner_password.clone(),
@@ -48,8 +49,8 @@ impl Owner {
     }
 
     /// Does everything that `project`'s database lacks. Doing it again changes nothing, and
-    /// several replicas may do it at once.
-    pub(super) async fn bring_up(&self, project: &Project) -> Result<(), BringUpError> {
+    /// several replicas may do it at once. Returns how many steps it applied.
+    pub(crate) async fn bring_up(&self, project: &Project) -> Result<usize, BringUpError> {
         let mut owner = self.connect_or_create(project).await?;
         let applied = ingot_schema::migrate(&mut owner).await?;
         ingot_schema::prepare_logins(&mut owner, project).await?;
@@ -64,7 +65,27 @@ impl Owner {
             version = ingot_schema::latest_version(),
             "database is up to date"
         );
-        Ok(())
+        Ok(applied.len())
+    }
+
+    /// What the project's database has and lacks. Changes nothing; `None` without a database.
+    pub(crate) async fn look(&self, project: &Project) -> Result<Option<Status>, SchemaError> {
+        let options = self.options(project);
+        let mut owner = match within_timeout(options.connect()).await {
+            Err(error) if is_unknown_database(&error) => return Ok(None),
+            other => other?,
+        };
+        let status = ingot_schema::status(&mut owner).await;
+        owner.close().await.ok();
+        status.map(Some)
+    }
+
+    fn options(&self, project: &Project) -> PgConnectOptions {
+        // The owner never resolves a name to something that the project made.
+        project
+            .database
+            .owner_options(&self.name, self.password.as_ref())
+            .options([("search_path", "pg_catalog")])
     }
 
     /// As the services' login: that proves it works, and the owner is not needed for it.
@@ -84,11 +105,7 @@ impl Owner {
     /// The maintenance database is asked only when the project's own does not exist: a managed
     /// server may have closed it.
     async fn connect_or_create(&self, project: &Project) -> Result<PgConnection, SchemaError> {
-        // The owner never resolves a name to something that the project made.
-        let options = project
-            .database
-            .owner_options(&self.name, self.password.as_ref())
-            .options([("search_path", "pg_catalog")]);
+        let options = self.options(project);
         match within_timeout(options.connect()).await {
             Err(error) if is_unknown_database(&error) => {
                 let maintenance = options.clone().database(&self.maintenance_database);
@@ -101,7 +118,8 @@ impl Owner {
     }
 }
 
-async fn within_timeout<T>(
+/// Gives up on a server that does not answer.
+pub(crate) async fn within_timeout<T>(
     connecting: impl Future<Output = Result<T, sqlx::Error>>,
 ) -> Result<T, sqlx::Error> {
     tokio::time::timeout(CONNECT_TIMEOUT, connecting)
@@ -122,7 +140,7 @@ fn is_unknown_database(error: &sqlx::Error) -> bool {
 
 /// Whether waiting may help: the server is down, starting, stopping or full, or another runner
 /// is at work. Everything else needs somebody to act.
-pub(super) fn is_passing(error: &BringUpError) -> bool {
+pub(crate) fn is_passing(error: &BringUpError) -> bool {
     match error {
         BringUpError::Schema(SchemaError::Busy { .. }) => true,
         BringUpError::Schema(

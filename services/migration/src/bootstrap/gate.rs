@@ -117,7 +117,7 @@ impl Gate {
             let result = self.owner.bring_up(project).await;
             drop(slot);
             match result {
-                Ok(()) => {
+                Ok(_) => {
                     self.open_to(project);
                     return Ok(());
                 }

@@ -4,4 +4,5 @@
 mod database;
 mod gate;
 
+pub(crate) use database::{Owner, is_passing, within_timeout};
 pub(crate) use gate::Gate;

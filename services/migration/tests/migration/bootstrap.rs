@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 /// A project whose database does not exist, on the servers of `host`.
-struct Newcomer {
-    environment: Environment,
-    name: String,
+pub(crate) struct Newcomer {
+    pub(crate) environment: Environment,
+    pub(crate) name: String,
 }
 
 impl Newcomer {
-    fn new(host: &TestProject, name: &str) -> Self {
+    pub(crate) fn new(host: &TestProject, name: &str) -> Self {
         let name = format!("{name}_{}", std::process::id());
         let environment = host
             .environment()
@@ -36,14 +36,14 @@ impl Newcomer {
         .unwrap()
     }
 
-    async fn service(&self) -> PgConnection {
+    pub(crate) async fn service(&self) -> PgConnection {
         let registry = ProjectRegistry::load(&self.environment).unwrap();
         let project = registry.find(&self.name).unwrap();
         let options = project.connect_options(LoginRole::Service);
         options.connect().await.unwrap()
     }
 
-    async fn remove(self) {
+    pub(crate) async fn remove(self) {
         let servers = test_servers().await.unwrap();
         let mut admin = servers
             .superuser_options("postgres")

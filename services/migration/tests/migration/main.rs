@@ -7,3 +7,4 @@
 
 mod bootstrap;
 mod custom_migrations;
+mod fleet;

@@ -11,4 +11,5 @@ mod check;
 mod doctor;
 mod foreground;
 mod installation;
+mod migrate;
 mod up_and_down;
