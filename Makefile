@@ -50,6 +50,7 @@ packages-clients:
 
 packages-tests:
 	@deploy/install-packages.sh tests
+	@deploy/install-cargo-tools.sh
 
 packages-bench:
 	@deploy/install-packages.sh bench

@@ -13,9 +13,9 @@ pub use collector::Collector;
 use std::time::Duration;
 
 use anyhow::Context;
-use ingot_config::Environment;
+use ingot_config::{Environment, Settings as _};
 use ingot_standalone::{Counts, InProcess, Plan, Service, Settings, wait_until_ready};
-use ingot_telemetry::{LogFormat, TelemetrySettings};
+use ingot_telemetry::TelemetrySettings;
 use ingot_testkit::{Node, TestProject};
 
 const READY_PATIENCE: Duration = Duration::from_mins(1);
@@ -107,11 +107,10 @@ impl TestStack {
 /// Warnings of the services, for a test that fails; `LOG_LEVEL` shows more.
 fn show_warnings() {
     let given = Environment::from_process().unwrap_or_default();
-    let level = given.get("LOG_LEVEL").unwrap_or("warn").to_owned();
-    let settings = TelemetrySettings {
-        log_level: level,
-        log_format: LogFormat::Text,
-        otlp_endpoint: None,
+    let level = given.get("LOG_LEVEL").unwrap_or("warn");
+    let settings = Environment::from_pairs([("LOG_LEVEL", level), ("INGOT_LOG_FORMAT", "text")]);
+    let Ok(settings) = TelemetrySettings::load(&settings) else {
+        return;
     };
     // Fails when an earlier test of this process did the same.
     ingot_telemetry::init(&settings, "ingot-e2e").ok();

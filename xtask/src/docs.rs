@@ -16,6 +16,10 @@ file: `JWT_SECRET_FILE=/run/secrets/jwt` does for `JWT_SECRET` what orchestrator
 wrong value is refused at the start with a message that names it; `ingot-<service> --help` lists the
 settings of one service.
 
+On a machine of its own, `ingot up` (`make up`) decides some of them itself: it listens on the loopback
+address with no proxy before it (`INGOT_EDGE_ADDRESS=127.0.0.1`, `TRUST_PROXY=0`), drains within 5 seconds
+and logs text, unless these are set; where its servers and services are is never taken from outside.
+
 ";
 
 /// Writes the pages, or with `check` only says whether they are current.

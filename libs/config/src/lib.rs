@@ -73,6 +73,18 @@ impl Problems {
         }
     }
 
+    /// The same problems without repetitions, as services that share settings have them.
+    #[must_use]
+    pub fn each_once(self) -> Self {
+        let mut once = Self::default();
+        for problem in self.0 {
+            if !once.0.contains(&problem) {
+                once.0.push(problem);
+            }
+        }
+        once
+    }
+
     /// The single problems.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.0.iter()

@@ -10,6 +10,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, Visitor};
 use serde_json::de::SliceRead;
+use serde_path_to_error::Segment;
 
 use crate::{ApiError, Code};
 
@@ -115,7 +116,7 @@ impl BodyKind {
         match self {
             Self::Json if !bytes.iter().all(u8::is_ascii_whitespace) => read_json(bytes),
             Self::Form if !bytes.is_empty() => serde_urlencoded::from_bytes(bytes)
-                .map_err(|error| ApiError::invalid_input(format!(": {error}"))),
+                .map_err(|error| complaint("", &error.to_string())),
             _ => read_json(b"{}"),
         }
     }
@@ -140,11 +141,10 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         is_array: first == Some(&b'['),
     };
     let value = serde_path_to_error::deserialize(top).map_err(|error| {
-        let path = error.path().to_string();
+        let path = dotted(error.path());
         let inner = error.into_inner();
         if inner.is_data() {
-            let path = if path == "." { String::new() } else { path };
-            ApiError::invalid_input(format!("{path}: {}", without_position(&inner.to_string())))
+            complaint(&path, without_position(&inner.to_string()))
         } else {
             malformed(&inner.to_string())
         }
@@ -213,6 +213,29 @@ fn malformed(problem: &str) -> ApiError {
         .with_hint("Send a JSON object or array with double-quoted keys and strings")
 }
 
+/// Where in the body, as the contract writes paths: `users.0.email` (platform §7.3).
+fn dotted(path: &serde_path_to_error::Path) -> String {
+    let segments = path.iter().map(|segment| match segment {
+        Segment::Seq { index } => index.to_string(),
+        Segment::Map { key } => key.clone(),
+        Segment::Enum { variant } => variant.clone(),
+        Segment::Unknown => "?".to_owned(),
+    });
+    segments.collect::<Vec<_>>().join(".")
+}
+
+/// The library places a missing field at the object that lacks it; the path names the field.
+fn complaint(path: &str, reason: &str) -> ApiError {
+    let missing = reason
+        .strip_prefix("missing field `")
+        .and_then(|rest| rest.strip_suffix('`'));
+    ApiError::invalid_input(match missing {
+        Some(field) if path.is_empty() => format!("{field}: is required"),
+        Some(field) => format!("{path}.{field}: is required"),
+        None => format!("{path}: {reason}"),
+    })
+}
+
 /// serde_json appends " at line x column y"; the field path already says where.
 fn without_position(message: &str) -> &str {
     message
@@ -229,6 +252,7 @@ pub(crate) fn unreadable() -> ApiError {
 mod tests {
     use super::*;
     use serde::Deserialize;
+    use std::collections::BTreeMap;
 
     #[derive(Debug, Deserialize)]
     struct User {
@@ -249,8 +273,21 @@ mod tests {
                 .unwrap_err()
                 .starts_with("email: invalid type")
         );
-        assert_eq!(read("{}").unwrap_err(), ": missing field `email`");
-        assert_eq!(read("").unwrap_err(), ": missing field `email`");
+        assert_eq!(read("{}").unwrap_err(), "email: is required");
+        assert_eq!(read("").unwrap_err(), "email: is required");
+    }
+
+    #[test]
+    fn places_in_lists_are_numbers_between_dots() {
+        let read = |text: &str| {
+            let read = BodyKind::Json.read::<BTreeMap<String, Vec<User>>>(text.as_bytes());
+            read.unwrap_err().message().to_owned()
+        };
+        assert_eq!(
+            read(r#"{"users":[{"email":"x"},{}]}"#),
+            "users.1.email: is required"
+        );
+        assert!(read(r#"{"users":[{"email":1}]}"#).starts_with("users.0.email: invalid type"));
     }
 
     #[test]

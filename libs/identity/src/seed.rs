@@ -1,6 +1,6 @@
 //! The secrets that a project has from its first start on (contract, platform §12).
 
-use ingot_config::Secret;
+use ingot_config::{Secret, SettingValue};
 use ingot_project::Project;
 use sqlx::{Connection, PgConnection};
 
@@ -11,19 +11,45 @@ use crate::{CipherError, SecretCipher};
 /// One seeding at a time per database; the number means nothing beyond this crate.
 const SEED_LOCK: i64 = 0x1960_7001_5eed;
 
+/// Fewest characters of a key that somebody chose.
+const SHORTEST_KEY: usize = 16;
+
 ingot_config::settings! {
     /// First values of a project's secrets. Stored values always win over these.
     pub struct SeedSettings {
         /// The first API key; random when unset.
-        api_key: Option<Secret> = "ACCESS_API_KEY";
+        api_key: Option<FirstKey> = "ACCESS_API_KEY";
         /// The first anon key; random when unset.
-        anon_key: Option<Secret> = "ACCESS_ANON_KEY";
+        anon_key: Option<FirstKey> = "ACCESS_ANON_KEY";
         /// Public base URL of the project.
         base_url: String = "API_BASE_URL", default "http://localhost:7130";
         /// Base URL that functions beside the backend use.
         internal_url: String = "INSFORGE_INTERNAL_URL", default "http://insforge:7130";
         /// Key of the model gateway.
         openrouter_api_key: Option<Secret> = "OPENROUTER_API_KEY";
+    }
+}
+
+/// A key that somebody chose, with or without its prefix.
+#[derive(Debug, Clone)]
+pub struct FirstKey(Secret);
+
+impl SettingValue for FirstKey {
+    const KIND: &'static str = "a key of at least 16 characters";
+
+    /// Whoever guesses it owns the project.
+    fn parse(text: &str) -> Result<Self, String> {
+        let key = text.trim();
+        let chosen = [API_KEY_PREFIX, ANON_KEY_PREFIX]
+            .iter()
+            .find_map(|prefix| key.strip_prefix(prefix))
+            .unwrap_or(key);
+        if chosen.chars().count() < SHORTEST_KEY {
+            return Err(format!(
+                "is shorter than {SHORTEST_KEY} characters besides its prefix: choose a longer one"
+            ));
+        }
+        Secret::parse(key).map(Self)
     }
 }
 
@@ -115,7 +141,7 @@ async fn seed_api_key(
     let key = settings
         .api_key
         .as_ref()
-        .map_or_else(new_api_key, |key| with_prefix(API_KEY_PREFIX, key));
+        .map_or_else(new_api_key, |key| with_prefix(API_KEY_PREFIX, &key.0));
     store.insert("API_KEY", key.expose()).await?;
     Ok((key, true))
 }
@@ -135,7 +161,7 @@ async fn seed_anon_key(
     let key = settings
         .anon_key
         .as_ref()
-        .map_or_else(new_anon_key, |key| with_prefix(ANON_KEY_PREFIX, key));
+        .map_or_else(new_anon_key, |key| with_prefix(ANON_KEY_PREFIX, &key.0));
     store.insert("ANON_KEY", key.expose()).await?;
     Ok((key, true))
 }

@@ -63,20 +63,20 @@ async fn many_seed_at_once_and_get_the_same_keys() {
 async fn configured_keys_are_taken_once_and_stored_ones_win() {
     let project = TestProject::create().await.unwrap();
     let first = settings(&[
-        ("ACCESS_API_KEY", " mine "),
-        ("ACCESS_ANON_KEY", "anon_mine"),
+        ("ACCESS_API_KEY", " mine-0123456789abcdef "),
+        ("ACCESS_ANON_KEY", "anon_mine-0123456789abcdef"),
     ]);
     let seeded = seed_with(&project, &first).await;
-    assert_eq!(seeded.api_key.expose(), "ik_mine");
-    assert_eq!(seeded.anon_key.expose(), "anon_mine");
+    assert_eq!(seeded.api_key.expose(), "ik_mine-0123456789abcdef");
+    assert_eq!(seeded.anon_key.expose(), "anon_mine-0123456789abcdef");
     let later = settings(&[
-        ("ACCESS_API_KEY", "other"),
+        ("ACCESS_API_KEY", "other-0123456789abcdef"),
         ("API_BASE_URL", "https://other"),
     ]);
     let seeded = seed_with(&project, &later).await;
     assert_eq!(
         (seeded.api_key.expose(), seeded.created),
-        ("ik_mine", false)
+        ("ik_mine-0123456789abcdef", false)
     );
     let url = stored(&project, "INSFORGE_BASE_URL").await;
     assert_eq!(url.as_deref(), Some("http://localhost:7130"));

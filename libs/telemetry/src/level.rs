@@ -1,6 +1,7 @@
 //! The log's level, changed while the process runs: SIGUSR1 logs everything down to `debug`, SIGUSR2
 //! goes back to `LOG_LEVEL`.
 
+use ingot_config::SettingValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::{EnvFilter, Registry, reload};
@@ -12,6 +13,20 @@ const QUIET: &str = "pingora_proxy=off,pingora_core=warn";
 /// What SIGUSR1 asks for: our own lines, not those of every library's every step.
 const LOUD: &str = "debug,h2=info,hyper=info,hyper_util=info,rustls=info,sqlx=info";
 
+/// Which lines are logged: a level, or a filter by modules.
+#[derive(Debug, Clone)]
+pub struct LogLevel(String);
+
+impl SettingValue for LogLevel {
+    const KIND: &'static str = "error, warn, info, debug or trace";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        filter(text)
+            .map_err(|error| format!("`{text}` is no level ({error}): use {}", Self::KIND))?;
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// A filter that can be replaced.
 pub(crate) type Filter = reload::Layer<EnvFilter, Registry>;
 
@@ -19,14 +34,14 @@ pub(crate) type Filter = reload::Layer<EnvFilter, Registry>;
 #[derive(Debug, Clone)]
 pub(crate) struct Level {
     handle: reload::Handle<EnvFilter, Registry>,
-    usual: String,
+    usual: LogLevel,
 }
 
 impl Level {
     /// A filter as `LOG_LEVEL` says, and what replaces it.
-    pub(crate) fn new(usual: &str) -> Result<(Filter, Self), ParseError> {
-        let (filter, handle) = reload::Layer::new(filter(usual)?);
-        let usual = usual.to_owned();
+    pub(crate) fn new(usual: &LogLevel) -> Result<(Filter, Self), ParseError> {
+        let (filter, handle) = reload::Layer::new(filter(&usual.0)?);
+        let usual = usual.clone();
         Ok((filter, Self { handle, usual }))
     }
 
@@ -40,7 +55,7 @@ impl Level {
             loop {
                 let level = tokio::select! {
                     Some(()) = louder.recv() => LOUD,
-                    Some(()) = usual.recv() => self.usual.as_str(),
+                    Some(()) = usual.recv() => self.usual.0.as_str(),
                     else => return,
                 };
                 self.change(level);
@@ -75,10 +90,10 @@ mod tests {
     #[test]
     fn a_word_that_is_no_level_is_refused() {
         for good in ["info", "WARN", "off", "info,sqlx=debug", "warn,h2=off"] {
-            assert!(filter(good).is_ok(), "{good}");
+            assert!(LogLevel::parse(good).is_ok(), "{good}");
         }
         for bad in ["inof", "verbose", "info,loud", "sqlx=loud"] {
-            assert!(filter(bad).is_err(), "{bad}");
+            assert!(LogLevel::parse(bad).is_err(), "{bad}");
         }
     }
 }

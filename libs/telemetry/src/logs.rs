@@ -12,7 +12,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::level::Level;
+use crate::level::{Level, LogLevel};
 use crate::output::{self, Buffering, Lines};
 use crate::record;
 
@@ -21,7 +21,7 @@ ingot_config::settings! {
     pub struct TelemetrySettings {
         /// Least level that is logged: error, warn, info, debug, trace, or a filter such as
         /// `info,ingot_edge=debug`.
-        log_level: String = "LOG_LEVEL", default "info";
+        log_level: LogLevel = "LOG_LEVEL", default "info";
         /// Form of log lines: json or text.
         log_format: LogFormat = "INGOT_LOG_FORMAT", default "json";
         /// OTLP/HTTP collector, for example http://collector:4318; unset exports nothing.
@@ -73,7 +73,7 @@ pub struct Telemetry {
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `LOG_LEVEL` is no filter.
-    #[error("LOG_LEVEL: {0}; use error, warn, info, debug or trace")]
+    #[error("LOG_LEVEL: {0}")]
     Filter(#[from] tracing_subscriber::filter::ParseError),
     /// The exporter does not accept the endpoint.
     #[error("OTEL_EXPORTER_OTLP_ENDPOINT: {0}")]

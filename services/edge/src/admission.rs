@@ -18,6 +18,8 @@ use crate::{answer, cors};
 
 /// Request line and headers together (contract, platform §1.2).
 const MAX_HEAD: usize = 16 << 10;
+/// The services read 100 headers at most, and the edge adds its own.
+const MAX_HEADERS: usize = 80;
 /// What a header costs on the wire besides its name and value: `: ` and CRLF.
 const HEADER_OVERHEAD: usize = 4;
 
@@ -55,6 +57,9 @@ impl Gateway {
         }
         if head_size(request) > MAX_HEAD {
             return Err(answer::head_too_large(MAX_HEAD));
+        }
+        if request.headers.len() > MAX_HEADERS {
+            return Err(answer::too_many_headers(MAX_HEADERS));
         }
         if self.budget.is_exhausted() {
             return Err(answer::overloaded());

@@ -81,6 +81,16 @@ pub(crate) fn head_too_large(limit: usize) -> ApiError {
     .with_hint("Shorten the URL and the headers")
 }
 
+/// The request has more than `limit` headers.
+pub(crate) fn too_many_headers(limit: usize) -> ApiError {
+    ApiError::new(
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        Code::InvalidInput,
+        format!("The request has more than {limit} headers"),
+    )
+    .with_hint("Send fewer headers")
+}
+
 /// The request is not sound HTTP.
 pub(crate) fn malformed() -> ApiError {
     ApiError::invalid_input("The request is not well-formed HTTP")

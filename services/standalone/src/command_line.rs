@@ -263,10 +263,7 @@ fn up(
     own: &OwnSettings,
     environment: &Environment,
 ) -> anyhow::Result<()> {
-    let unknown = environment.unknown(&all_variables());
-    if !unknown.is_empty() {
-        return Err(unknown.into());
-    }
+    check::installation(environment, &all_variables())?;
     let folder = DataFolder::open(&own.data_dir)?;
     if start.detach {
         let arguments: Vec<String> = std::env::args()

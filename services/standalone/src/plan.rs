@@ -125,6 +125,25 @@ impl Plan {
         Ok(Self { members })
     }
 
+    /// One of each service on its usual port, taken or not.
+    pub(crate) fn usual() -> Self {
+        let members = Service::ALL.into_iter().map(|service| {
+            let address = local(service.preferred_port());
+            Member {
+                service,
+                number: 1,
+                address,
+                health: match service {
+                    Service::Edge => local(EDGE_ADMIN_PORT),
+                    _ => address,
+                },
+            }
+        });
+        Self {
+            members: members.collect(),
+        }
+    }
+
     /// All that runs.
     pub fn members(&self) -> &[Member] {
         &self.members

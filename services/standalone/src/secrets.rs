@@ -63,6 +63,24 @@ impl Secrets {
         if kept.len() > before {
             write(file, &kept)?;
         }
+        Self::chosen(kept, environment)
+    }
+
+    /// What the environment sets, and new ones that are kept nowhere, to try settings with.
+    ///
+    /// # Errors
+    /// A file that the environment names cannot be read.
+    pub(crate) fn passing(environment: &Environment) -> anyhow::Result<Self> {
+        let made = RECIPES
+            .iter()
+            .map(|recipe| Ok((recipe.variable.to_owned(), recipe.make()?)));
+        Self::chosen(made.collect::<anyhow::Result<_>>()?, environment)
+    }
+
+    fn chosen(
+        mut kept: BTreeMap<String, String>,
+        environment: &Environment,
+    ) -> anyhow::Result<Self> {
         kept.insert("ROOT_ADMIN_USERNAME".to_owned(), ADMINISTRATOR.to_owned());
         let chosen = kept.into_iter().map(|(variable, kept)| {
             let set = environment.text(&variable).map_err(anyhow::Error::msg)?;

@@ -10,6 +10,43 @@ use crate::{Member, Plan, Secrets, Service};
 /// Name of the project's database.
 pub(crate) const DATABASE: &str = "ingot";
 
+/// How the private servers are reached.
+#[derive(Clone, Copy)]
+pub struct Servers<'a> {
+    postgres_port: u16,
+    postgres_user: &'a str,
+    postgres_password: &'a str,
+    nats_port: u16,
+    nats_user: &'a str,
+    nats_password: &'a str,
+}
+
+impl Servers<'static> {
+    /// Stand for servers that do not run yet.
+    pub(crate) const PLANNED: Self = Self {
+        postgres_port: 5432,
+        postgres_user: "planned",
+        postgres_password: "planned",
+        nats_port: 4222,
+        nats_user: "planned",
+        nats_password: "planned",
+    };
+}
+
+impl<'a> From<&'a PrivateServers> for Servers<'a> {
+    fn from(servers: &'a PrivateServers) -> Self {
+        let (postgres, nats) = (servers.postgres(), servers.nats());
+        Self {
+            postgres_port: postgres.port(),
+            postgres_user: postgres.superuser(),
+            postgres_password: postgres.password(),
+            nats_port: nats.port(),
+            nats_user: nats.user(),
+            nats_password: nats.password(),
+        }
+    }
+}
+
 /// Variables on top of those of this process.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
@@ -25,23 +62,25 @@ impl Settings {
     /// The settings for services beside private servers. What people may want to set otherwise
     /// gives way to `environment`.
     pub fn beside(
-        servers: &PrivateServers,
+        servers: &Servers<'_>,
         secrets: &Secrets,
         data: &Path,
         environment: &Environment,
     ) -> Self {
-        let (postgres, nats) = (servers.postgres(), servers.nats());
         let mut settings = Self::default();
         settings.share("POSTGRES_HOST", "127.0.0.1");
-        settings.share("POSTGRES_PORT", postgres.port().to_string());
+        settings.share("POSTGRES_PORT", servers.postgres_port.to_string());
         settings.share("POSTGRES_DB", DATABASE);
-        settings.share("POSTGRES_USER", postgres.superuser());
+        settings.share("POSTGRES_USER", servers.postgres_user);
         settings.share("POSTGRES_SSLMODE", "disable");
         // Empty counts as unset: nobody but the migration service is the owner.
         settings.share("POSTGRES_PASSWORD", "");
-        settings.share("NATS_URL", format!("nats://127.0.0.1:{}", nats.port()));
-        settings.share("NATS_USER", nats.user());
-        settings.share("NATS_PASSWORD", nats.password());
+        settings.share(
+            "NATS_URL",
+            format!("nats://127.0.0.1:{}", servers.nats_port),
+        );
+        settings.share("NATS_USER", servers.nats_user);
+        settings.share("NATS_PASSWORD", servers.nats_password);
         settings.share("INGOT_DATA_DIR", data.display().to_string());
         for variable in ["JWT_SECRET", "ENCRYPTION_KEY", "INGOT_EDGE_KEY"] {
             settings.share(variable, secrets.get(variable));
@@ -65,7 +104,7 @@ impl Settings {
         settings.migration = vec![
             (
                 "POSTGRES_PASSWORD".to_owned(),
-                postgres.password().to_owned(),
+                servers.postgres_password.to_owned(),
             ),
             // The cluster is ours alone.
             ("INGOT_SEAL_SERVER".to_owned(), "true".to_owned()),

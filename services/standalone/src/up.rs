@@ -62,7 +62,7 @@ pub(crate) async fn run(
         let installation = Installation {
             folder,
             environment,
-            settings: Settings::beside(&servers, &secrets, folder.path(), environment),
+            settings: Settings::beside(&(&servers).into(), &secrets, folder.path(), environment),
             plan: Plan::choose(shape.counts(), edge_port)?,
             secrets,
             show_keys,

@@ -284,6 +284,13 @@ async fn heads_are_bounded() {
         .get(edge.url("/api/usage/x"))
         .header("x-long", "y".repeat(12_000));
     assert_eq!(fair.send().await.unwrap().status(), 200);
+    let with_headers = |count: usize| {
+        let request = edge.client.get(edge.url("/api/usage/x"));
+        (0..count).fold(request, |request, n| request.header(format!("x-{n}"), "y"))
+    };
+    let (status, body) = envelope(with_headers(90).send().await.unwrap()).await;
+    assert_eq!((status, &body["error"]), (431, &"INVALID_INPUT".into()));
+    assert_eq!(with_headers(75).send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]

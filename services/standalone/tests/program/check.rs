@@ -44,3 +44,33 @@ fn names_everything_that_would_keep_a_service_from_starting() {
     );
     assert!(!check(KEY, "nobody").1);
 }
+
+#[test]
+fn up_names_what_is_wrong_for_any_service_before_it_starts_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let output = Command::new(env!("CARGO_BIN_EXE_ingot"))
+        .arg("up")
+        .env_clear()
+        .env("INGOT_DATA_DIR", &data)
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("INGOT_TYPO", "1")
+        .env("MAX_JSON_BODY_SIZE", "large")
+        .env("INGOT_RATE_LIMIT", "many")
+        .env("JWT_SECRET", "short")
+        .env("LOG_LEVEL", "shout")
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    for wrong in [
+        "INGOT_TYPO",
+        "MAX_JSON_BODY_SIZE",
+        "INGOT_RATE_LIMIT",
+        "JWT_SECRET",
+        "LOG_LEVEL",
+    ] {
+        assert_eq!(said.matches(&format!("  {wrong}: ")).count(), 1, "{said}");
+    }
+    assert!(!data.exists(), "nothing was started");
+}
