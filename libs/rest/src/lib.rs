@@ -46,7 +46,8 @@
 //!   PostgreSQL's code and message. Before that, the schema cache is checked for being out of date,
 //!   so that new objects are found without a reload by hand.
 //! * What stands after a complete value of `select`, `is.` or `in.()` is refused, not ignored.
-//! * An answer larger than [`EngineSettings::max_response_bytes`] is refused with 413.
+//! * An answer larger than [`EngineSettings::max_response_bytes`] is refused with 413, one that finds
+//!   no room in the [`AnswerMemory`] with 503.
 //! * A JSON array of anything is accepted as the one unnamed argument of a function.
 //! * A request leaves nothing in the session for the next one, as far as code may leave something
 //!   that is not declared IMMUTABLE (functions that are called) or STABLE (views and policies).
@@ -57,6 +58,7 @@ mod answer;
 mod engine;
 mod error;
 mod executor;
+mod memory;
 mod openapi;
 mod operation;
 mod plan;
@@ -69,6 +71,7 @@ mod wire;
 pub use answer::Response;
 pub use engine::{BuildError, Counts, Engine, Heard, PoolStatus, database_settings};
 pub use error::RestError;
+pub use memory::AnswerMemory;
 pub use request::{Request, Session, Target};
 pub use schema::{
     Column, ForeignKey, Function, ObjectName, Parameter, Relation, RelationKind, Schema, Volatility,

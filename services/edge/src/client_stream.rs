@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
+use ingot_request_target::Escaped;
 use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
@@ -114,7 +115,7 @@ impl AsyncWrite for Transport {
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
-    stream: BufWriter<Transport>,
+    stream: BufWriter<Escaped<Transport>>,
     /// What the proxy is told about TLS: that it is there.
     tls: Option<Arc<SslDigest>>,
     /// The envelope is on its way; the connection ends with it.
@@ -129,10 +130,14 @@ impl ClientStream {
             Transport::Tls(_) => Some(Arc::new(SslDigest::new("", "", None, None, Vec::new()))),
         };
         Self {
-            stream: BufWriter::with_capacity(BUFFER, stream),
+            stream: BufWriter::with_capacity(BUFFER, Escaped::new(stream)),
             tls,
             refused: false,
         }
+    }
+
+    fn socket(&self) -> &Stream {
+        self.stream.get_ref().get_ref().socket()
     }
 }
 
@@ -184,7 +189,7 @@ impl Shutdown for ClientStream {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> i32 {
-        self.stream.get_ref().socket().id()
+        self.socket().id()
     }
 }
 
@@ -198,7 +203,7 @@ impl Peek for ClientStream {}
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.stream.get_ref().socket().get_timing_digest()
+        self.socket().get_timing_digest()
     }
 }
 
@@ -210,6 +215,6 @@ impl GetProxyDigest for ClientStream {
 
 impl GetSocketDigest for ClientStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.stream.get_ref().socket().get_socket_digest()
+        self.socket().get_socket_digest()
     }
 }

@@ -17,6 +17,7 @@ use tokio_postgres::Config;
 use crate::answer::{Response, of_options};
 use crate::error::RestError;
 use crate::executor::{Answered, Connections, Job, Traces, open_pool, query};
+use crate::memory::AnswerMemory;
 use crate::operation::Operation;
 use crate::plan::{self, Parsed, Planner};
 use crate::request::preferences::TransactionEnd;
@@ -78,6 +79,8 @@ pub struct Engine {
     tls: Tls,
     pool: Connections,
     schema: SchemaStore,
+    /// Largest body that there could be memory for.
+    largest_answer: Option<u64>,
     pool_timeouts: AtomicU64,
 }
 
@@ -85,13 +88,24 @@ impl Engine {
     /// An engine for the database and login role of `config`.
     pub fn new(settings: EngineSettings, config: Config, tls: Tls) -> Result<Self, BuildError> {
         Ok(Self {
-            pool: open_pool(&settings, config.clone(), tls.clone())?,
+            pool: open_pool(&settings, config.clone(), tls.clone(), None)?,
             schema: SchemaStore::default(),
+            largest_answer: None,
             pool_timeouts: AtomicU64::new(0),
             settings,
             config,
             tls,
         })
+    }
+
+    /// The same engine with its large answers in `memory`, which others may share. An answer that
+    /// would not fit is refused with 413, one that waits for memory as long as for a connection
+    /// with 503.
+    pub fn sharing(mut self, memory: &AnswerMemory) -> Result<Self, BuildError> {
+        let (config, tls) = (self.config.clone(), self.tls.clone());
+        self.pool = open_pool(&self.settings, config, tls, Some(memory.clone()))?;
+        self.largest_answer = Some(memory.largest());
+        Ok(self)
     }
 
     /// The settings that the engine was built with.
@@ -249,7 +263,9 @@ impl Engine {
             .pre_request
             .as_ref()
             .map(|name| format!("SELECT {name}()"));
-        let statement = operation.statement(parsed, &self.settings);
+        let largest = [self.settings.max_response_bytes, self.largest_answer];
+        let largest = largest.into_iter().flatten().min();
+        let statement = operation.statement(parsed, &self.settings, largest);
         if statement.parameters.len() > MAX_PARAMETERS {
             return Err(RestError::request_too_large(
                 "number of values",

@@ -284,13 +284,27 @@ impl RestError {
     }
 
     /// The body is larger than the engine is set to send.
-    pub(crate) fn answer_too_large(bytes: i32) -> Self {
+    /// `bytes`: unknown if PostgreSQL could not even build it.
+    pub(crate) fn answer_too_large(bytes: Option<i32>) -> Self {
+        let size = bytes.map(|bytes| format!(" of {bytes} bytes"));
+        let size = size.unwrap_or_default();
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "PGRSTX01",
-            format!("The answer of {bytes} bytes is larger than this server sends at once"),
+            format!("The answer{size} is larger than this server sends at once"),
         )
         .hint("Ask for fewer rows or columns with 'limit' and 'select'")
+    }
+
+    /// Other large answers take all the memory that there is for them.
+    pub(crate) fn no_memory() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "PGRSTX02",
+            "Too many large answers are being sent at the moment",
+        )
+        .details("If the request was to change something, it is not known whether it did")
+        .hint("Try again later, or ask for fewer rows or columns with 'limit' and 'select'")
     }
 
     /// A fault of the engine itself. The text goes to the log, not to the client.

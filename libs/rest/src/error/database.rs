@@ -4,11 +4,17 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 
 use super::RestError;
+use crate::memory::NoMemory;
 use crate::wire::{Fault, WireError};
 
 /// Turns a failed exchange into an answer. `authenticated` decides between 401 and 403.
 pub(crate) fn from_wire(error: &WireError, authenticated: bool) -> RestError {
     match error {
+        WireError::Fault(fault) if fault.is_too_large_a_value() => {
+            RestError::answer_too_large(None)
+        }
+        WireError::NoMemory(NoMemory::TooLarge) => RestError::answer_too_large(None),
+        WireError::NoMemory(NoMemory::Busy) => RestError::no_memory(),
         WireError::Fault(fault) => answer(fault, authenticated),
         WireError::Lost { reason, .. } => RestError::connection_lost(reason),
         WireError::Refused(reason) => RestError::no_connection(reason),

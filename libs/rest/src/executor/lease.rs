@@ -75,7 +75,7 @@ impl Tries {
             WireError::Lost { begun, .. } => repeatable || !begun,
             // The transaction failed before the statement ran.
             WireError::Fault(fault) => fault.is_stale_statement(),
-            WireError::Refused(_) => false,
+            WireError::Refused(_) | WireError::NoMemory(_) => false,
         };
         self.0 = self.0.saturating_sub(1);
         harmless && self.0 > 0

@@ -7,6 +7,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio_postgres::Config;
 
 use super::statements::Statements;
+use crate::memory::AnswerMemory;
 use crate::settings::EngineSettings;
 use crate::wire::tls::Tls;
 use crate::wire::{Connection, WireError, connect};
@@ -20,6 +21,8 @@ pub(crate) struct Connector {
     tls: Tls,
     cache_size: usize,
     max_lifetime: Duration,
+    memory: Option<AnswerMemory>,
+    patience: Duration,
 }
 
 /// A connection, and what it has prepared.
@@ -33,8 +36,12 @@ impl managed::Manager for Connector {
     type Error = WireError;
 
     async fn create(&self) -> Result<Session, WireError> {
+        let mut wire = connect(&self.config, &self.tls).await?;
+        if let Some(memory) = &self.memory {
+            wire.share_memory(memory.clone(), self.patience);
+        }
         Ok(Session {
-            wire: connect(&self.config, &self.tls).await?,
+            wire,
             statements: Statements::new(self.cache_size),
         })
     }
@@ -55,12 +62,15 @@ pub(crate) fn open_pool(
     settings: &EngineSettings,
     config: Config,
     tls: Tls,
+    memory: Option<AnswerMemory>,
 ) -> Result<Connections, managed::BuildError> {
     let connector = Connector {
         config,
         tls,
         cache_size: settings.statement_cache_size,
         max_lifetime: settings.pool_max_lifetime,
+        memory,
+        patience: settings.pool_timeout,
     };
     Connections::builder(connector)
         .max_size(settings.pool_size.max(1))

@@ -11,6 +11,7 @@ use super::pool::{Connections, Session};
 use super::statements::{Plan, Statements};
 use super::traces::Traces;
 use crate::error::{RestError, from_wire};
+use crate::memory::SMALL;
 use crate::sql::{Parameter, Statement};
 use crate::wire::{Answers, Batch, Fault, Row, Source, WireError};
 
@@ -62,6 +63,8 @@ pub(crate) struct Answered {
     pub(crate) size: Option<i32>,
 }
 
+/// Bytes before a value in PostgreSQL's memory, which its size includes.
+const LENGTH_WORD: i32 = 4;
 /// Place of the body among the columns.
 const BODY: usize = 2;
 
@@ -81,17 +84,16 @@ impl Answered {
             plan: None,
             size: row
                 .bytes(7)
-                .and_then(|size| Some(i32::from_be_bytes(size.try_into().ok()?))),
+                .and_then(|size| Some(i32::from_be_bytes(size.try_into().ok()?)))
+                .map(|size| size.saturating_sub(LENGTH_WORD)),
         }
     }
 }
 
 /// Small bodies are copied, so that they do not hold on to the connection's buffer.
-const COPY: usize = 64 << 10;
-
 fn body(row: &Row) -> Option<Bytes> {
     let value = row.bytes(BODY)?;
-    if value.len() <= COPY {
+    if value.len() <= SMALL {
         return Some(Bytes::copy_from_slice(value));
     }
     row.shared(BODY)
@@ -271,7 +273,7 @@ impl Job<'_> {
         let row = row.ok_or_else(|| RestError::internal("no row came back"))?;
         let mut answered = Answered::read(row, jsonb);
         if let (None, Some(size)) = (&answered.body, answered.size) {
-            return Err(RestError::answer_too_large(size).into());
+            return Err(RestError::answer_too_large(Some(size)).into());
         }
         if let Some(place) = places.explain {
             answered.plan = Some(plan_text(&answers.rows(place)?));

@@ -104,15 +104,20 @@ impl Operation {
         })
     }
 
-    /// The statement. A HEAD needs no body.
-    pub(crate) fn statement(&self, parsed: &Parsed, settings: &EngineSettings) -> Statement {
+    /// The statement. A HEAD needs no body; one over `largest` bytes is left out.
+    pub(crate) fn statement(
+        &self,
+        parsed: &Parsed,
+        settings: &EngineSettings,
+        largest: Option<u64>,
+    ) -> Statement {
         let head = parsed.method == http::Method::HEAD;
         let format = if head {
             &BodyFormat::Empty
         } else {
             &self.content.format
         };
-        let cap = settings.max_response_bytes.filter(|_| !self.answers_plan());
+        let cap = largest.filter(|_| !self.answers_plan());
         let statement = match &self.kind {
             Kind::Read(node) => sql::read_statement(node, format, total(parsed, settings), cap),
             Kind::Write(plan) => sql::mutate_statement(plan, format, cap),

@@ -51,7 +51,7 @@ fn render(schema: &Schema, request: &Request) -> Result<Statement, RestError> {
         (Target::Function(name), _) => Operation::call(&planner, &parsed, name),
         (Target::Root, _) => unreachable!("not asked for here"),
     }?;
-    Ok(operation.statement(&parsed, &settings))
+    Ok(operation.statement(&parsed, &settings, settings.max_response_bytes))
 }
 
 /// The statement and its parameters, readable.

@@ -10,6 +10,7 @@ use postgres_protocol::message::backend::{DataRowBody, Message, RowDescriptionBo
 use tokio_postgres::types::{FromSql, Type, WasNull};
 
 use super::error::{Fault, WireError};
+use crate::memory::Share;
 
 /// Answers to the statements of a batch.
 #[derive(Default)]
@@ -28,7 +29,7 @@ pub(crate) struct Answers {
 #[derive(Default)]
 struct Answer {
     columns: Option<RowDescriptionBody>,
-    rows: Vec<DataRowBody>,
+    rows: Vec<(DataRowBody, Option<Share>)>,
 }
 
 impl Answer {
@@ -52,13 +53,14 @@ impl Answers {
         }
     }
 
-    /// Takes in one message. An error is the end of the connection.
-    pub(super) fn take(&mut self, message: Message) -> Result<(), WireError> {
+    /// Takes in one message, and the share of memory that it is in. An error is the end of the
+    /// connection.
+    pub(super) fn take(&mut self, message: Message, share: Option<Share>) -> Result<(), WireError> {
         match message {
             Message::ParseComplete => self.prepared.extend(self.parses.pop_front().flatten()),
             Message::BindComplete | Message::CloseComplete | Message::NoData => {}
             Message::RowDescription(columns) => self.current.columns = Some(columns),
-            Message::DataRow(row) => self.current.rows.push(row),
+            Message::DataRow(row) => self.current.rows.push((row, share)),
             Message::CommandComplete(_) | Message::EmptyQueryResponse => {
                 self.completed.push(std::mem::take(&mut self.current));
             }
@@ -98,8 +100,9 @@ impl Answers {
         let answer = self.completed.get(place);
         let answer = answer.ok_or_else(WireError::unexpected)?;
         let types = answer.types()?;
-        let row = |data: &DataRowBody| Row::new(data, types.clone());
-        answer.rows.iter().map(row).collect()
+        let rows = answer.rows.iter();
+        rows.map(|(data, share)| Row::new(data, share.clone(), types.clone()))
+            .collect()
     }
 
     /// The first value of the first statement, as text.
@@ -113,16 +116,22 @@ impl Answers {
 /// One row in binary form.
 pub(crate) struct Row {
     data: Bytes,
+    share: Option<Share>,
     values: Vec<Option<Range<usize>>>,
     /// Types of the columns; empty for a statement that was prepared earlier.
     types: Arc<[Type]>,
 }
 
 impl Row {
-    fn new(data: &DataRowBody, types: Arc<[Type]>) -> Result<Self, WireError> {
+    fn new(
+        data: &DataRowBody,
+        share: Option<Share>,
+        types: Arc<[Type]>,
+    ) -> Result<Self, WireError> {
         let values = data.ranges().collect();
         Ok(Self {
             data: data.buffer_bytes().clone(),
+            share,
             values: values.map_err(|error| WireError::broken(&error))?,
             types,
         })
@@ -136,7 +145,11 @@ impl Row {
 
     /// A value as it came, sharing the memory that it was read into.
     pub(crate) fn shared(&self, index: usize) -> Option<Bytes> {
-        self.bytes(index).map(|value| self.data.slice_ref(value))
+        let value = self.data.slice_ref(self.bytes(index)?);
+        Some(match &self.share {
+            Some(share) => share.clone().hold(value),
+            None => value,
+        })
     }
 
     /// A value of a described statement.

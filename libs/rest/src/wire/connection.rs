@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use postgres_protocol::message::backend::{ErrorFields, Message};
@@ -14,12 +15,15 @@ use super::batch::Batch;
 use super::cancel::Canceller;
 use super::error::{Fault, WireError};
 use super::socket::Stream;
+use crate::memory::{AnswerMemory, SMALL, Share};
 
 /// Room made for every read.
 const READ: usize = 16 << 10;
 /// A buffer that grew beyond this is not kept: large answers must not cost memory forever.
 const KEEP: usize = 256 << 10;
 
+/// First byte of a message with a row.
+const DATA_ROW: u8 = b'D';
 /// Status of `ReadyForQuery` outside a transaction.
 const IDLE: u8 = b'I';
 
@@ -30,6 +34,10 @@ pub(crate) struct Connection {
     /// Buffer of the batches, reused.
     outbound: BytesMut,
     canceller: Option<Canceller>,
+    /// Where large rows find memory, and how long they wait for it. `None`: anywhere.
+    memory: Option<(AnswerMemory, Duration)>,
+    /// What the row has that is being read.
+    share: Option<Share>,
     /// Syncs that are not answered yet.
     unanswered: usize,
     /// Transaction status that the server reported last.
@@ -48,6 +56,8 @@ impl Connection {
             inbound: BytesMut::with_capacity(READ),
             outbound: BytesMut::new(),
             canceller: None,
+            memory: None,
+            share: None,
             unanswered: 0,
             status: IDLE,
             lost: false,
@@ -57,6 +67,11 @@ impl Connection {
 
     pub(super) fn set_canceller(&mut self, canceller: Canceller) {
         self.canceller = Some(canceller);
+    }
+
+    /// From now on large rows take their memory from there, or fail after so long.
+    pub(crate) fn share_memory(&mut self, memory: AnswerMemory, patience: Duration) {
+        self.memory = Some((memory, patience));
     }
 
     /// A batch to fill.
@@ -86,7 +101,7 @@ impl Connection {
         while self.unanswered > 0 {
             match self.receive().await? {
                 Message::ReadyForQuery(_) | Message::NotificationResponse(_) => {}
-                message => answers.take(message)?,
+                message => answers.take(message, self.share.take())?,
             }
         }
         Ok(())
@@ -127,10 +142,26 @@ impl Connection {
                     return Ok(message);
                 }
             }
+            self.make_room().await?;
             poll_fn(|context| self.poll_fill(context))
                 .await
                 .map_err(broken)?;
         }
+    }
+
+    /// Takes memory for a large row whose beginning is here.
+    async fn make_room(&mut self) -> Result<(), WireError> {
+        let (Some((memory, patience)), None) = (&self.memory, &self.share) else {
+            return Ok(());
+        };
+        if let [DATA_ROW, length @ ..] = &*self.inbound
+            && let Some(length) = length.first_chunk()
+            && let Ok(length) = usize::try_from(i32::from_be_bytes(*length))
+            && length > SMALL
+        {
+            self.share = Some(memory.take(length, *patience).await?);
+        }
+        Ok(())
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {

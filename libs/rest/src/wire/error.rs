@@ -5,6 +5,8 @@ use std::io;
 use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::ErrorFields;
 
+use crate::memory::NoMemory;
+
 /// PostgreSQL reported an error: the fields of an `ErrorResponse` that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -39,6 +41,12 @@ impl Fault {
         fault
     }
 
+    /// A value outgrew the 1 GB that PostgreSQL can handle.
+    pub(crate) fn is_too_large_a_value(&self) -> bool {
+        let text = self.code == "54000" && self.routine == "enlargeStringInfo";
+        text || (self.code == "XX000" && self.message.starts_with("invalid memory alloc request"))
+    }
+
     /// A prepared statement cannot be used any more: its result has other columns than it had, or
     /// a pooler gave us a server that does not know it.
     pub(crate) fn is_stale_statement(&self) -> bool {
@@ -61,6 +69,9 @@ pub(crate) enum WireError {
         /// completed the first statement.
         begun: bool,
     },
+    /// There is no memory to read an answer into. The connection is of no more use.
+    #[error("there is no memory for the answer: {0:?}")]
+    NoMemory(NoMemory),
     /// No connection could be made.
     #[error("{0}")]
     Refused(String),
@@ -94,6 +105,12 @@ impl WireError {
             },
             other => other,
         }
+    }
+}
+
+impl From<NoMemory> for WireError {
+    fn from(none: NoMemory) -> Self {
+        Self::NoMemory(none)
     }
 }
 

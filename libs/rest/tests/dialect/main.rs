@@ -12,6 +12,7 @@ mod embedding;
 mod errors;
 mod functions;
 mod isolation;
+mod large_answers;
 mod media;
 mod openapi;
 mod options;

@@ -5,6 +5,7 @@ use ingot_project::LoginRole;
 use ingot_testkit::TestProject;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::server::{SECRET, Server, ask};
 use crate::world::{Answer, fixture};
@@ -216,4 +217,49 @@ async fn answers_are_complete() {
     assert_eq!(http.ask("GET /rpc/a/b", &[]).await.status, 404);
     assert_eq!(http.ask("GET /", &[]).await.json(), json!("anon"));
     assert_eq!(http.ask("GET /%66ilms?limit=1", &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn targets_may_hold_what_people_type() {
+    let http = Http::start(&[ANONYMOUS]).await;
+    let lead = "/films?select=data->cast->>lead&data->cast->>\"lead\"=eq.Mifune";
+    let title = "/films?select=id&title=eq.Cléo from 5 to 7".replace(' ', "+");
+    let body = "{\"key\": \"> HTTP/1.1\"}";
+    let answers = converse(
+        http.server.address,
+        &[
+            format!("GET {lead} HTTP/1.1\r\nhost: x\r\n\r\n"),
+            format!(
+                "POST /rpc/claim HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                 content-length: {}\r\n\r\n{body}",
+                body.len()
+            ),
+            format!("GET {title} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+        ]
+        .concat(),
+    )
+    .await;
+    let bodies: Vec<&str> = answers.split("\r\n\r\n").skip(1).collect();
+    let [first, second, third] = bodies.as_slice() else {
+        panic!("{answers}");
+    };
+    assert!(first.starts_with(r#"[{"lead":"Mifune"}]"#), "{answers}");
+    assert!(second.starts_with("null"), "{answers}");
+    assert!(third.starts_with(r#"[{"id":"#), "{answers}");
+    for strange in ["\u{7f}", "{|\\^`}<>\""] {
+        let request =
+            format!("GET /films?select={strange} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = converse(http.server.address, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+        assert!(answer.contains("\"code\":\"PGRST100\""), "{answer}");
+    }
+}
+
+/// Says something and reads until the server hangs up.
+async fn converse(address: std::net::SocketAddr, said: &str) -> String {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(said.as_bytes()).await.unwrap();
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).await.unwrap();
+    String::from_utf8(heard).unwrap()
 }

@@ -283,3 +283,39 @@ async fn a_load_balancer_that_passes_bytes_names_the_client() {
     assert_eq!(ask(b"").await, "");
     assert_eq!(upstream.seen().len(), asked);
 }
+
+#[tokio::test]
+async fn targets_may_hold_what_people_type() {
+    let (edge, [_, records, ..]) = four_services().await;
+    let path = "/api/database/records";
+    let body = "GET /> HTTP/1.1\r\n\r\n";
+    let length = body.len();
+    let requests = [
+        format!("GET {path}/a?data->>a=eq.1 HTTP/1.1\r\nhost: x\r\n\r\n"),
+        format!("POST {path}/b HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}"),
+        format!("GET {path}/<c>?d=eq.\"ü`\" HTTP/1.1\r\nhost: x\r\n\r\n"),
+    ];
+    let mut stream = TcpStream::connect(edge.address).await.unwrap();
+    let mut answers = String::new();
+    for request in requests {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        while !answers.ends_with("\r\n\r\nrecords") {
+            let mut some = [0; 1024];
+            let read = stream.read(&mut some).await.unwrap();
+            assert!(read > 0, "{answers}");
+            answers.push_str(std::str::from_utf8(&some[..read]).unwrap());
+        }
+        answers.push('\n');
+    }
+    let seen = records.seen();
+    let seen: Vec<(&str, usize)> = seen.iter().map(|s| (&*s.target, s.body_len)).collect();
+    assert_eq!(
+        seen,
+        [
+            ("/api/database/records/a?data-%3E%3Ea=eq.1", 0),
+            ("/api/database/records/b", length),
+            ("/api/database/records/%3Cc%3E?d=eq.%22%C3%BC%60%22", 0),
+        ],
+        "{answers}"
+    );
+}

@@ -9,11 +9,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::body::Body;
 use http::Response;
-use ingot_config::{Seconds, Secret};
+use ingot_config::{ByteSize, Seconds, Secret};
 use ingot_http::CheckResult;
 use ingot_identity::{Identity, Role};
 use ingot_project::{LoginRole, Pools, Project, ProjectId};
-use ingot_rest::{Engine, EngineSettings, Session};
+use ingot_rest::{AnswerMemory, Engine, EngineSettings, Session};
 use moka::future::Cache;
 use tracing::Instrument;
 
@@ -35,6 +35,10 @@ ingot_config::settings! {
         pool_size: usize = "INGOT_RECORDS_POOL_SIZE", default "10";
         /// Most rows that one read returns; unset means no limit.
         max_rows: Option<u64> = "INGOT_RECORDS_MAX_ROWS";
+        /// Largest answer; larger ones are refused with 413.
+        max_answer: ByteSize = "INGOT_RECORDS_MAX_ANSWER", default "64mb";
+        /// Memory for answers over 64 KiB of all projects, all at once; more wait for it.
+        answer_memory: ByteSize = "INGOT_RECORDS_ANSWER_MEMORY", default "128mb";
         /// Longest time, in seconds, that a request may take; then its statement is cancelled.
         request_timeout: Seconds = "INGOT_RECORDS_REQUEST_TIMEOUT", default "60";
     }
@@ -45,6 +49,7 @@ ingot_config::settings! {
 pub(crate) struct NativeEngine {
     pools: Pools,
     settings: NativeSettings,
+    memory: AnswerMemory,
     open: Cache<ProjectId, Arc<Engine>>,
 }
 
@@ -53,6 +58,7 @@ impl NativeEngine {
     pub(crate) fn new(pools: Pools, settings: NativeSettings) -> Self {
         Self {
             pools,
+            memory: AnswerMemory::new(settings.answer_memory.0),
             settings,
             open: Cache::builder()
                 .max_capacity(MAX_PROJECTS)
@@ -72,13 +78,17 @@ impl NativeEngine {
         let settings = EngineSettings {
             schemas: self.exposed_schemas(&project.id).await?,
             max_rows: self.settings.max_rows,
+            max_response_bytes: Some(self.settings.max_answer.0),
             pool_size: self.settings.pool_size.max(1),
             request_timeout: self.settings.request_timeout.0,
             ..EngineSettings::default()
         };
         let tls = tls::for_mode(project.database.tls)?;
         let engine = Engine::new(settings, connection(project), tls);
-        engine.map(Arc::new).map_err(EngineError::internal)
+        engine
+            .and_then(|engine| engine.sharing(&self.memory))
+            .map(Arc::new)
+            .map_err(EngineError::internal)
     }
 
     /// The schemas that records may be in; the default comes first.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use ingot_config::Environment;
-use ingot_rest::{Engine, Heard, database_settings};
+use ingot_rest::{AnswerMemory, Engine, Heard, database_settings};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -33,6 +33,8 @@ pub(crate) struct State {
     file: Option<PathBuf>,
     environment: Environment,
     database: Database,
+    /// Of all engines, of the old one too while requests end on it.
+    memory: AnswerMemory,
     running: ArcSwap<Running>,
 }
 
@@ -46,11 +48,13 @@ impl State {
         values: Values,
     ) -> anyhow::Result<Self> {
         let settings = Settings::of(values)?;
-        let engine = engine(&settings, &database)?;
+        let memory = AnswerMemory::new(settings.answer_memory);
+        let engine = engine(&settings, &database, &memory)?;
         Ok(Self {
             file,
             environment,
             database,
+            memory,
             running: ArcSwap::from_pointee(Running { engine, settings }),
         })
     }
@@ -68,7 +72,7 @@ impl State {
         let engine = if *old.engine.settings() == settings.engine {
             old.engine.clone()
         } else {
-            let engine = engine(&settings, &self.database)?;
+            let engine = engine(&settings, &self.database, &self.memory)?;
             engine.reload_schema().await.ok();
             engine
         };
@@ -136,10 +140,14 @@ pub(crate) async fn with_database(
     Ok(values)
 }
 
-fn engine(settings: &Settings, database: &Database) -> anyhow::Result<Arc<Engine>> {
+fn engine(
+    settings: &Settings,
+    database: &Database,
+    memory: &AnswerMemory,
+) -> anyhow::Result<Arc<Engine>> {
     let (config, tls) = (database.config.clone(), database.tls.clone());
     let engine = Engine::new(settings.engine.clone(), config, tls)?;
-    Ok(Arc::new(engine))
+    Ok(Arc::new(engine.sharing(memory)?))
 }
 
 /// Something to be read again.

@@ -15,16 +15,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
+use ingot_request_target::Escaped;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio_util::sync::CancellationToken;
 
 use super::Answer;
+use super::patient::Patient;
 
 /// Longest time that requests under way get when the server stops.
 const DRAIN: Duration = Duration::from_secs(30);
 /// Longest time for a request's headers to arrive.
 const HEADERS: Duration = Duration::from_secs(30);
+/// Longest time that a client may take nothing of its answer.
+const STALL: Duration = Duration::from_mins(1);
 /// Pause when the system has no more sockets.
 const BREATH: Duration = Duration::from_millis(50);
 
@@ -132,7 +136,10 @@ where
         .header_read_timeout(HEADERS);
     builder.http2().timer(TokioTimer::new());
     let connection = builder
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(
+            TokioIo::new(Escaped::new(Patient::new(stream, STALL))),
+            service,
+        )
         .into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {

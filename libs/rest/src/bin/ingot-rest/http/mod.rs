@@ -5,6 +5,7 @@ mod cors;
 mod handler;
 mod listener;
 mod log;
+mod patient;
 
 use std::sync::Arc;
 

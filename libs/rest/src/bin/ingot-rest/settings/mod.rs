@@ -32,6 +32,8 @@ pub(crate) struct Settings {
     /// None: every origin.
     pub(crate) origins: Option<Vec<String>>,
     pub(crate) log_level: LogLevel,
+    /// Memory for large answers, in bytes. Read once.
+    pub(crate) answer_memory: u64,
     /// The same as text, for `--dump-config`.
     pub(crate) values: Values,
 }
@@ -75,6 +77,7 @@ impl Settings {
             root_function: text("db-root-spec"),
             trace_header: trace_header.transpose().context("server-trace-header")?,
             origins: text("server-cors-allowed-origins").map(|list| items(&list)),
+            answer_memory: mebibytes(&values, "ingot-answer-memory")?,
             log_level: log_level(values.get("log-level").unwrap_or_default())?,
             values,
         })
@@ -109,6 +112,7 @@ fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
         schemas: list("db-schemas"),
         extra_search_path: list("db-extra-search-path"),
         max_rows: optional(values, "db-max-rows")?,
+        max_response_bytes: Some(mebibytes(values, "ingot-max-answer")?),
         aggregates_enabled: flag(values, "db-aggregates-enabled")?,
         plan_enabled: flag(values, "db-plan-enabled")?,
         server_timing: flag(values, "server-timing-enabled")?,
@@ -204,6 +208,11 @@ fn optional<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result
 
 fn required<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result<T> {
     optional(values, name)?.with_context(|| format!("{name} is missing"))
+}
+
+fn mebibytes(values: &Values, name: &str) -> anyhow::Result<u64> {
+    let bytes = required::<u64>(values, name)?.checked_mul(1 << 20);
+    bytes.with_context(|| format!("{name} is too large"))
 }
 
 fn log_level(name: &str) -> anyhow::Result<LogLevel> {

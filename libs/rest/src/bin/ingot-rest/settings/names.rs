@@ -1,4 +1,5 @@
-//! Every setting by name, as PostgREST 12's configuration reference lists them.
+//! Every setting by name, as PostgREST 12's configuration reference lists them, and those of our
+//! own, which begin with `ingot-`.
 
 /// A setting.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ settings! {
     "db-schemas" ["db-schema"] = Some("public"), true, "Schemas that are reachable; the first is the default";
     "db-tx-end" = Some("commit"), true, "commit, commit-allow-override, rollback or rollback-allow-override";
     "db-uri" = Some("postgresql://"), false, "Connection string; what it leaves out comes from PG* variables";
+    "ingot-answer-memory" = Some("128"), false, "Memory for large answers, all at once, in MiB";
+    "ingot-max-answer" = Some("64"), true, "Largest answer, in MiB; larger ones are refused with 413";
     "jwt-aud" = None, true, "Audience that tokens must be for, if they name one";
     "jwt-cache-max-lifetime" = Some("0"), true, "Has no effect: tokens are verified every time";
     "jwt-role-claim-key" ["role-claim-key"] = Some(".role"), true, "Where a token has the role";
