@@ -141,8 +141,14 @@ pub(crate) struct Hold {
     _lock: Flock<File>,
 }
 
-/// Writes a file that only we may read, replacing an old one in one step.
+/// Writes a file that only we may read.
 pub(crate) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
+    write_at_once(file, text, 0o600)
+}
+
+/// Replaces a file in one step, so that whoever sees it sees all of it; nobody but us reads it
+/// before it has its `mode`.
+pub(crate) fn write_at_once(file: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
     let draft = file.with_extension("new");
     std::fs::remove_file(&draft).ok();
     File::options()
@@ -152,6 +158,7 @@ pub(crate) fn write_private(file: &Path, text: &str) -> anyhow::Result<()> {
         .open(&draft)
         .and_then(|mut open| {
             open.write_all(text.as_bytes())?;
+            open.set_permissions(Permissions::from_mode(mode))?;
             open.sync_all()
         })
         .and_then(|()| std::fs::rename(&draft, file))

@@ -4,13 +4,11 @@
 //! A service is given the folders that it needs, and reads `JWT_SECRET` from the file that
 //! `JWT_SECRET_FILE` names.
 
-use std::fs::{File, Permissions};
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::data_folder::write_at_once;
 use crate::secrets::{ADMINISTRATOR, Recipe, recipe};
 
 /// Only the user of our services reads it.
@@ -78,7 +76,7 @@ pub fn create(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
         for recipe in folder.recipes {
             let file = path.join(recipe.variable);
             if !file.exists() {
-                write(&file, &recipe.make()?, folder.mode)?;
+                write_at_once(&file, &recipe.make()?, folder.mode)?;
                 made.push(file);
             }
         }
@@ -86,7 +84,7 @@ pub fn create(root: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let nats = root.join(NATS_FILE);
     if !nats.exists() {
         let password = read(root, "shared", "NATS_PASSWORD")?;
-        write(&nats, &nats_authorization(&password), OURS)?;
+        write_at_once(&nats, &nats_authorization(&password), OURS)?;
         made.push(nats);
     }
     Ok(made)
@@ -143,27 +141,10 @@ fn read(root: &Path, folder: &str, variable: &str) -> anyhow::Result<String> {
     std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// In one step, so that whoever sees the file sees all of it.
-fn write(file: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let draft = file.with_extension("new");
-    std::fs::remove_file(&draft).ok();
-    File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&draft)
-        .and_then(|mut open| {
-            open.write_all(text.as_bytes())?;
-            open.set_permissions(Permissions::from_mode(mode))?;
-            open.sync_all()
-        })
-        .and_then(|()| std::fs::rename(&draft, file))
-        .with_context(|| format!("cannot write {}", file.display()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn made_once_each_for_its_readers_and_shown_to_people() {
