@@ -95,7 +95,7 @@ pub enum SchemaError {
     /// Platform tables exist, but no ledger of Ingot.
     #[error(
         "the database already has {table} but no ledger of Ingot's steps: it was provisioned by \
-         another platform; give Ingot an empty database"
+         another platform; give Ingot an empty database, or let `ingot adopt` take this one over"
     )]
     ForeignSchema {
         /// A table that gives it away.

@@ -150,6 +150,14 @@ pub(crate) async fn create_if_missing(connection: &mut PgConnection) -> Result<(
         }
     }
     let mut transaction = connection.begin().await?;
+    create_ledger(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// Creates the empty ledger, whatever else the database has: for whoever makes sure himself that
+/// what it then records is there. [`crate::migrate`] does not need it.
+pub async fn create_ledger(connection: &mut PgConnection) -> Result<(), SchemaError> {
     raw_sql(
         "create schema if not exists system;
         create table system.schema_steps (
@@ -161,13 +169,13 @@ pub(crate) async fn create_if_missing(connection: &mut PgConnection) -> Result<(
             constraint schema_steps_number_check check (number > 0)
         )",
     )
-    .execute(&mut *transaction)
+    .execute(connection)
     .await?;
-    transaction.commit().await?;
     Ok(())
 }
 
-pub(crate) async fn record(connection: &mut PgConnection, step: &Step) -> Result<(), sqlx::Error> {
+/// Records a step that the connection's transaction did.
+pub async fn record_step(connection: &mut PgConnection, step: &Step) -> Result<(), sqlx::Error> {
     query("insert into system.schema_steps (number, name, checksum) values ($1, $2, $3)")
         .bind(i64::from(step.number))
         .bind(step.name)

@@ -7,7 +7,8 @@
 //! every other service waits for all this.
 //!
 //! The ledger is Ingot's own. `system.migrations`, which the InsForge server keeps, is left
-//! alone, and a database that it provisioned is refused instead of half adopted.
+//! alone, and a database that it provisioned is refused instead of half adopted: `ingot adopt` of the
+//! migration service takes over such a one.
 
 mod database;
 mod error;
@@ -20,7 +21,7 @@ mod step;
 
 pub use database::{close_other_databases, create_database_if_missing};
 pub use error::SchemaError;
-pub use ledger::{AppliedStep, Status, status, verify};
+pub use ledger::{AppliedStep, Status, create_ledger, record_step, status, verify};
 pub use lock::{LOCK_WAIT, RunnerLock};
 pub use logins::prepare_logins;
 pub use readiness::{check_current, wait_until_current};

@@ -80,7 +80,7 @@ async fn try_apply(owner: &mut PgConnection, step: &Step) -> Result<(), sqlx::Er
     let mut transaction = owner.begin().await?;
     raw_sql(STEP_SETTINGS).execute(&mut *transaction).await?;
     raw_sql(step.sql).execute(&mut *transaction).await?;
-    ledger::record(&mut transaction, step).await?;
+    ledger::record_step(&mut transaction, step).await?;
     transaction.commit().await
 }
 

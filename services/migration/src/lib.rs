@@ -4,6 +4,7 @@
 //! database, applies the system migrations, prepares the login roles and seeds keys. Any number
 //! of replicas may do so at once.
 
+mod adoption;
 mod app;
 mod bootstrap;
 mod custom_migrations;
@@ -20,6 +21,7 @@ use ingot_identity::{CloudSettings, SeedSettings};
 use ingot_project::{DatabaseSettings, PoolSettings, ProjectRegistry};
 use tokio_util::sync::CancellationToken;
 
+pub use crate::adoption::{Adoption, AdoptionError, adopt};
 pub use crate::fleet::{Action, Fleet, FleetError, Report, State};
 
 use crate::app::App;

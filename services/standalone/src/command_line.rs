@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use ingot_config::{Environment, Settings as _, Variable, help_text, markdown_table};
 use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
 
+use crate::adopt::{self, AdoptArguments};
 use crate::all_in_one::run_by_name;
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
@@ -73,6 +74,11 @@ enum Command {
     Migrate {
         #[command(subcommand)]
         action: MigrateAction,
+    },
+    /// Takes over a database that the InsForge server made; a dry run unless told to apply
+    Adopt {
+        #[command(flatten)]
+        arguments: AdoptArguments,
     },
     /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
     Ready {
@@ -196,6 +202,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Secrets { action } => secrets(action),
         Command::Ready { address } => in_runtime(ask(&address)),
         Command::Migrate { action } => in_runtime(migrate::run(action, &environment)),
+        Command::Adopt { arguments } => in_runtime(adopt::run(arguments, &environment)),
         Command::Doctor => doctor(&environment),
         Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),

@@ -4,6 +4,7 @@
 //! beside a private PostgreSQL and NATS. What both share: a [`Plan`] says which services run and
 //! where, [`Settings`] what they are told; [`InProcess`] runs them as tasks, `processes` as programs.
 
+mod adopt;
 mod all_in_one;
 mod announcement;
 mod background;

@@ -102,6 +102,11 @@ impl Owner {
         Ok(())
     }
 
+    /// A session on the project's database, which must exist.
+    pub(crate) async fn connect(&self, project: &Project) -> Result<PgConnection, SchemaError> {
+        Ok(within_timeout(self.options(project).connect()).await?)
+    }
+
     /// The maintenance database is asked only when the project's own does not exist: a managed
     /// server may have closed it.
     async fn connect_or_create(&self, project: &Project) -> Result<PgConnection, SchemaError> {

@@ -4,5 +4,5 @@
 mod database;
 mod gate;
 
-pub(crate) use database::{Owner, is_passing, within_timeout};
+pub(crate) use database::{BringUpError, Owner, is_passing, within_timeout};
 pub(crate) use gate::Gate;

@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod adoption;
 mod bootstrap;
 mod custom_migrations;
 mod fleet;

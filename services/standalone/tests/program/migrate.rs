@@ -1,4 +1,4 @@
-//! `ingot migrate` as a person types it.
+//! `ingot migrate` and `ingot adopt` as a person types them.
 
 use std::process::{Command, Output};
 
@@ -6,9 +6,9 @@ use ingot_config::Environment;
 use ingot_testkit::TestProject;
 use tempfile::TempDir;
 
-fn migrate(environment: &Environment, arguments: &[&str]) -> Output {
+fn ingot(command: &str, environment: &Environment, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ingot"))
-        .arg("migrate")
+        .arg(command)
         .args(arguments)
         .env_clear()
         .envs(environment.iter())
@@ -42,7 +42,7 @@ async fn says_how_each_project_is_and_ends_accordingly() {
     let projects = ["--projects", folder.path().to_str().unwrap()];
     for action in ["up", "verify", "status"] {
         let arguments = [action, projects[0], projects[1], "--concurrency", "2"];
-        let output = migrate(&Environment::default(), &arguments);
+        let output = ingot("migrate", &Environment::default(), &arguments);
         let text = said(&output);
         assert!(!output.status.success(), "{text}");
         assert!(
@@ -57,9 +57,26 @@ async fn says_how_each_project_is_and_ends_accordingly() {
         assert!(text.contains("restore the file"), "{text}");
     }
 
-    let alone = migrate(&one.environment(), &["verify"]);
+    let alone = ingot("migrate", &one.environment(), &["verify"]);
     assert!(alone.status.success(), "{}", said(&alone));
-    let nothing = migrate(&Environment::default(), &["status"]);
+    let nothing = ingot("migrate", &Environment::default(), &["status"]);
     assert!(!nothing.status.success());
     assert!(said(&nothing).contains("JWT_SECRET"), "{}", said(&nothing));
+}
+
+#[tokio::test]
+async fn adopts_what_the_url_names_and_nothing_that_it_has_already() {
+    let project = TestProject::create().await.unwrap();
+    // The settings lead nowhere; the URL does.
+    let nowhere = [("POSTGRES_PORT", "1"), ("POSTGRES_PASSWORD", "wrong")];
+    let environment = project.environment().with(nowhere);
+    let url = project.superuser_url();
+    let output = ingot("adopt", &environment, &["--database-url", &url]);
+    assert!(!output.status.success());
+    let text = said(&output);
+    assert!(text.contains("has Ingot's schema already"), "{text}");
+
+    let output = ingot("adopt", &environment, &["--database-url", "secret"]);
+    assert!(!output.status.success());
+    assert!(!said(&output).contains("secret"), "{}", said(&output));
 }

@@ -1,0 +1,298 @@
+//! A table that is there already, brought to the shape of a `create table`: the statement makes an
+//! empty twin in another schema, and the catalogue says what differs. Columns that the twin lacks
+//! stay, for they have data.
+
+use std::collections::BTreeMap;
+
+use sqlx::{FromRow, PgConnection, query_as, query_scalar};
+
+use super::{AdoptionError, Journal, run};
+
+/// Values of new columns in old rows, where the column's default does not say it.
+const FILLS: [(&str, &str, &str); 2] = [
+    // Older than every transaction: the relay has nothing to catch up with.
+    ("realtime.messages", "xid", "'3'::pg_catalog.xid8"),
+    // Codes were bcrypt, links were not.
+    (
+        "auth.email_otps",
+        "otp_type",
+        "case when otp_hash like '$2%' then 'NUMERIC_CODE' else 'HASH_TOKEN' end",
+    ),
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+struct Column {
+    /// Quoted.
+    name: String,
+    #[sqlx(rename = "type")]
+    data_type: String,
+    /// Quoted, where it is not the type's own.
+    collation: Option<String>,
+    required: bool,
+    #[sqlx(rename = "default")]
+    default: Option<String>,
+    /// As in `pg_attribute`: empty, `a` or `d`.
+    identity: String,
+}
+
+impl Column {
+    /// Type and collation.
+    fn definition(&self) -> String {
+        match &self.collation {
+            Some(collation) => format!("{} collate {collation}", self.data_type),
+            None => self.data_type.clone(),
+        }
+    }
+}
+
+/// Changes `name` until it is as `sql`, a `create table` of a step, says.
+pub(super) async fn reconcile(
+    connection: &mut PgConnection,
+    name: &str,
+    sql: &str,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let table = name.rsplit('.').next().unwrap_or(name);
+    let twin = format!("ingot_adoption.{table}");
+    let made = sql.replacen(name, &twin, 1);
+    run(connection, &made, format!("comparing {name}")).await?;
+    own(connection, name).await?;
+    let wanted = columns(connection, &twin).await?;
+    let present = columns(connection, name).await?;
+    for column in &wanted {
+        match present.iter().find(|it| it.name == column.name) {
+            None => add(connection, name, column, journal).await?,
+            Some(old) if old != column => alter(connection, name, old, column, journal).await?,
+            Some(_) => {}
+        }
+    }
+    for extra in &present {
+        let known = wanted.iter().any(|column| column.name == extra.name);
+        if !known && extra.required && extra.default.is_none() && extra.identity.is_empty() {
+            let change = format!(
+                "alter table {name} alter column {} drop not null",
+                extra.name
+            );
+            run(connection, &change, format!("relaxing {name}")).await?;
+            journal.did(format!(
+                "{name}.{} may be null, because Ingot does not fill it",
+                extra.name
+            ));
+        }
+    }
+    constrain(connection, name, &twin, journal).await?;
+    run(connection, &format!("drop table {twin}"), "comparing").await
+}
+
+/// Makes it the owner's, with the grants that a new table has.
+async fn own(connection: &mut PgConnection, name: &str) -> Result<(), AdoptionError> {
+    let sql = format!(
+        "alter table {name} owner to current_user;
+         revoke all on {name} from public, anon, authenticated, project_admin, ingot_service;
+         grant select on {name} to project_admin;
+         grant select, insert, update, delete on {name} to ingot_service"
+    );
+    run(connection, &sql, format!("taking over {name}")).await
+}
+
+async fn columns(connection: &mut PgConnection, name: &str) -> Result<Vec<Column>, AdoptionError> {
+    Ok(query_as(
+        "select pg_catalog.quote_ident(a.attname) as name,
+             pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+             case when a.attcollation <> t.typcollation
+                 then pg_catalog.quote_ident(n.nspname) || '.' || pg_catalog.quote_ident(c.collname)
+             end as collation,
+             a.attnotnull as required,
+             pg_catalog.pg_get_expr(d.adbin, d.adrelid) as default,
+             a.attidentity::text as identity
+         from pg_catalog.pg_attribute as a
+         join pg_catalog.pg_type as t on t.oid = a.atttypid
+         left join pg_catalog.pg_attrdef as d on d.adrelid = a.attrelid and d.adnum = a.attnum
+         left join pg_catalog.pg_collation as c on c.oid = a.attcollation
+         left join pg_catalog.pg_namespace as n on n.oid = c.collnamespace
+         where a.attrelid = $1::pg_catalog.regclass and a.attnum > 0 and not a.attisdropped
+         order by a.attnum",
+    )
+    .bind(name)
+    .fetch_all(connection)
+    .await?)
+}
+
+async fn add(
+    connection: &mut PgConnection,
+    table: &str,
+    column: &Column,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let name = &column.name;
+    let mut sql = format!(
+        "alter table {table} add column {name} {}",
+        column.definition()
+    );
+    match (column.identity.as_str(), &column.default) {
+        ("a", _) => sql.push_str(" generated always as identity"),
+        ("d", _) => sql.push_str(" generated by default as identity"),
+        (_, Some(default)) => sql.extend([" default ", default]),
+        _ => {}
+    }
+    let fill = FILLS
+        .iter()
+        .find(|(of, it, _)| (*of, *it) == (table, name.as_str()));
+    if let Some((_, _, value)) = fill {
+        sql.extend(["; update ", table, " set ", name, " = ", value]);
+    }
+    if column.required {
+        sql.extend([
+            "; alter table ",
+            table,
+            " alter column ",
+            name,
+            " set not null",
+        ]);
+    }
+    run(connection, &sql, format!("adding {table}.{name}")).await?;
+    journal.did(format!("{table}.{name} was added"));
+    Ok(())
+}
+
+async fn alter(
+    connection: &mut PgConnection,
+    table: &str,
+    old: &Column,
+    new: &Column,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let name = &new.name;
+    let doing = format!("changing {table}.{name}");
+    let column = format!("alter table {table} alter column {name}");
+    let retyped = old.definition() != new.definition();
+    let mut sql = Vec::new();
+    if old.default.is_some() && (retyped || new.default.is_none()) {
+        sql.push(format!("{column} drop default"));
+    }
+    let mut policies = Vec::new();
+    if retyped {
+        for foreign_key in foreign_keys(connection, table, name).await? {
+            sql.push(format!("alter table {table} drop constraint {foreign_key}"));
+        }
+        policies = policies_on(connection, table, name).await?;
+        sql.extend(policies.iter().map(|(drop, _)| drop.clone()));
+        let (definition, to) = (new.definition(), &new.data_type);
+        sql.push(format!("{column} type {definition} using {name}::{to}"));
+    }
+    if let Some(default) = &new.default {
+        sql.push(format!("{column} set default {default}"));
+        if new.required && !old.required {
+            sql.push(format!(
+                "update {table} set {name} = {default} where {name} is null"
+            ));
+        }
+    }
+    match (old.required, new.required) {
+        (false, true) => sql.push(format!("{column} set not null")),
+        (true, false) => sql.push(format!("{column} drop not null")),
+        _ => {}
+    }
+    sql.extend(policies.into_iter().map(|(_, create)| create));
+    run(connection, &sql.join(";\n"), doing).await?;
+    journal.did(if retyped {
+        format!(
+            "{table}.{name} is {} now, and was {}",
+            new.definition(),
+            old.definition()
+        )
+    } else {
+        format!("{table}.{name} has another default or may be null now, or may not")
+    });
+    Ok(())
+}
+
+/// Constraints that a column of another type would break. Those that Ingot wants come back.
+async fn foreign_keys(
+    connection: &mut PgConnection,
+    table: &str,
+    column: &str,
+) -> Result<Vec<String>, AdoptionError> {
+    Ok(query_scalar(
+        "select pg_catalog.quote_ident(c.conname)
+         from pg_catalog.pg_constraint as c
+         join pg_catalog.pg_attribute as a on a.attrelid = c.conrelid and a.attnum = any (c.conkey)
+         where c.conrelid = $1::pg_catalog.regclass and c.contype = 'f'
+             and pg_catalog.quote_ident(a.attname) = $2",
+    )
+    .bind(table)
+    .bind(column)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Policies that name the column, wherever they are: how to drop each and how to make it again.
+async fn policies_on(
+    connection: &mut PgConnection,
+    table: &str,
+    column: &str,
+) -> Result<Vec<(String, String)>, AdoptionError> {
+    Ok(query_as(
+        "select distinct
+             format('drop policy %I on %s', p.polname, p.polrelid::pg_catalog.regclass),
+             format('create policy %I on %s as %s for %s to %s%s%s', p.polname,
+                 p.polrelid::pg_catalog.regclass,
+                 case when p.polpermissive then 'permissive' else 'restrictive' end,
+                 case p.polcmd when 'r' then 'select' when 'a' then 'insert'
+                     when 'w' then 'update' when 'd' then 'delete' else 'all' end,
+                 (select string_agg(case r when 0 then 'public'
+                      else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)) end, ', ')
+                  from unnest(p.polroles) as r),
+                 ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+                 ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+         from pg_catalog.pg_depend as d
+         join pg_catalog.pg_policy as p
+             on d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.objid = p.oid
+         join pg_catalog.pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+         where d.refobjid = $1::pg_catalog.regclass and pg_catalog.quote_ident(a.attname) = $2",
+    )
+    .bind(table)
+    .bind(column)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Gives the table the twin's constraints.
+async fn constrain(
+    connection: &mut PgConnection,
+    table: &str,
+    twin: &str,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let present: BTreeMap<String, String> =
+        constraints(connection, table).await?.into_iter().collect();
+    for (name, definition) in constraints(connection, twin).await? {
+        let old = present.get(&name);
+        if old == Some(&definition) {
+            continue;
+        }
+        let mut sql = format!("alter table {table} add constraint {name} {definition}");
+        if old.is_some() {
+            sql = format!("alter table {table} drop constraint {name}; {sql}");
+        }
+        run(connection, &sql, format!("constraining {table}")).await?;
+        journal.did(format!("{table} has the constraint {name} now"));
+    }
+    Ok(())
+}
+
+/// Names, quoted, and definitions; foreign keys last, because they need the others' indexes.
+async fn constraints(
+    connection: &mut PgConnection,
+    table: &str,
+) -> Result<Vec<(String, String)>, AdoptionError> {
+    Ok(query_as(
+        "select pg_catalog.quote_ident(conname), pg_catalog.pg_get_constraintdef(oid)
+         from pg_catalog.pg_constraint
+         where conrelid = $1::pg_catalog.regclass and contype in ('p', 'u', 'c', 'f')
+         order by contype = 'f', conname",
+    )
+    .bind(table)
+    .fetch_all(connection)
+    .await?)
+}
