@@ -4,7 +4,7 @@
 #   make cluster       the same as separate processes: EDGES=2 FANOUT=3 RELAYS=2 API=2; DETACH=1 likewise
 #   make down          stop what runs in the background
 #   make test          lints and all tests
-#   make bench         benchmarks against peers
+#   make bench         benchmarks against peers; `make bench records` or `make bench edge` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
 PROFILE ?= dev
@@ -39,8 +39,15 @@ down:
 test: packages-tests
 	cargo xtask ci
 
+# The names after it measure a part: `make bench records`.
+PARTS := edge records
+.PHONY: $(PARTS)
+$(PARTS):
+	@:
+
 bench: packages-bench
-	cargo run --release --locked --bin ingot-bench -- all
+	cargo build --workspace --release --locked --bin ingot-rest --bin ingot-bench
+	cargo run --release --locked --bin ingot-bench -- $(or $(filter $(PARTS),$(MAKECMDGOALS)),all)
 
 packages:
 	@deploy/install-packages.sh

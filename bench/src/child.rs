@@ -80,6 +80,17 @@ impl Process {
     }
 }
 
+impl Process {
+    /// Resident memory in KB, from `/proc`.
+    pub(crate) fn resident_memory(&self) -> anyhow::Result<u32> {
+        let pid = self.child.id().context("the process has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let size = line.and_then(|line| line.split_whitespace().next());
+        Ok(size.context("unexpected /proc/*/status")?.parse()?)
+    }
+}
+
 /// User and system time of a process in clock ticks: fields 14 and 15 of proc(5) `stat`.
 fn cpu_ticks(pid: u32) -> anyhow::Result<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;

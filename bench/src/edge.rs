@@ -13,7 +13,7 @@ use ingot_private_servers::{PrivateServers, free_port};
 use tokio::net::TcpListener;
 
 use crate::child::Process;
-use crate::load::{self, Load};
+use crate::load::{self, Load, Wanted};
 use crate::report::Section;
 use crate::{Plan, nginx};
 
@@ -53,7 +53,7 @@ pub(crate) async fn compare(plan: Plan) -> anyhow::Result<Section> {
     let mut candidates = start(folder.path(), &servers).await?;
     for _ in 0..plan.rounds {
         for candidate in &mut candidates {
-            candidate.measure(plan).await?;
+            candidate.measure(plan, folder.path()).await?;
         }
     }
     let section = summarise(plan, &candidates)?;
@@ -103,11 +103,15 @@ async fn start(folder: &Path, servers: &PrivateServers) -> anyhow::Result<Vec<Ca
 }
 
 impl Candidate {
-    async fn measure(&mut self, plan: Plan) -> anyhow::Result<()> {
-        let url = format!("http://{}{PATH}", self.address);
-        let headers = [("Origin", "https://app.example.com".to_owned())];
+    async fn measure(&mut self, plan: Plan, folder: &Path) -> anyhow::Result<()> {
+        let wanted = Wanted {
+            url: format!("http://{}{PATH}", self.address),
+            method: "GET",
+            headers: vec![("Origin", "https://app.example.com".to_owned())],
+            body: None,
+        };
         let before = self.process.cpu_time()?;
-        let load = load::wrk(&url, CONNECTIONS, plan.length, &headers).await?;
+        let load = load::wrk(&wanted, CONNECTIONS, plan.length, folder).await?;
         let used = self.process.cpu_time()?.saturating_sub(before);
         self.cpu
             .push(used.as_secs_f64() * 1e6 / load.total.max(1.0));
@@ -143,6 +147,7 @@ fn summarise(plan: Plan, candidates: &[Candidate]) -> anyhow::Result<Section> {
         .collect();
     Ok(Section {
         id: "edge",
+        command: "edge",
         title: "A small JSON answer",
         text: format!(
             "`wrk` with {CONNECTIONS} keep-alive connections asks for {} bytes of JSON, {} rounds \

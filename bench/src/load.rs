@@ -1,5 +1,6 @@
 //! The load generators `wrk` and `pgbench`, and their answers as numbers.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,22 +12,82 @@ use tokio::process::Command;
 pub(crate) struct Load {
     /// Requests or transactions per second.
     pub(crate) per_second: f64,
-    /// 99th percentile of the time to an answer, where the generator tells it.
+    /// Median of the time to an answer, where the generator tells it.
+    pub(crate) p50: Option<Duration>,
+    /// 99th percentile of the same.
     pub(crate) p99: Option<Duration>,
     /// Requests in total.
     pub(crate) total: f64,
+    /// CPU time of who answered, where that was measured.
+    pub(crate) cpu: Option<Duration>,
 }
 
-/// Runs `wrk` with one thread.
+impl Load {
+    /// From the times to all answers, and how long it took in all.
+    pub(crate) fn of_times(mut times: Vec<Duration>, elapsed: Duration) -> Self {
+        times.sort_unstable();
+        let total = f64::from(u32::try_from(times.len()).unwrap_or(u32::MAX));
+        let at = |percent: usize| times.get(times.len() * percent / 100).copied();
+        Self {
+            per_second: total / elapsed.as_secs_f64(),
+            p50: at(50),
+            p99: at(99),
+            total,
+            cpu: None,
+        }
+    }
+
+    /// The same with the CPU time that it cost.
+    pub(crate) fn with_cpu(self, cpu: Duration) -> Self {
+        Self {
+            cpu: Some(cpu),
+            ..self
+        }
+    }
+
+    pub(crate) fn cpu_per_request(&self) -> Option<Duration> {
+        Some(self.cpu?.div_f64(self.total.max(1.0)))
+    }
+}
+
+/// What `wrk` asks for, again and again.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) url: String,
+    pub(crate) method: &'static str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<&'static str>,
+}
+
+impl Wanted {
+    /// The script that tells `wrk` what no option tells. Values are quoted by brackets, which none
+    /// of them has.
+    fn script(&self) -> String {
+        let mut script = format!("wrk.method = [[{}]]\n", self.method);
+        if let Some(body) = self.body {
+            // Writing to a string cannot fail.
+            writeln!(script, "wrk.body = [[{body}]]").ok();
+        }
+        for (name, value) in &self.headers {
+            writeln!(script, "wrk.headers[ [[{name}]] ] = [[{value}]]").ok();
+        }
+        script
+    }
+}
+
+/// Runs `wrk` with one thread. Its script goes into `folder`.
 ///
 /// # Errors
 /// It is not installed, or an answer was no success: then the figures mean nothing.
 pub(crate) async fn wrk(
-    url: &str,
+    wanted: &Wanted,
     connections: usize,
     length: Duration,
-    headers: &[(&str, String)],
+    folder: &Path,
 ) -> anyhow::Result<Load> {
+    let script = folder.join("wrk.lua");
+    std::fs::write(&script, wanted.script())?;
+    let url = &wanted.url;
     let mut command = Command::new("wrk");
     command
         .args(["--threads", "1", "--latency", "--timeout", "10s"])
@@ -34,22 +95,25 @@ pub(crate) async fn wrk(
         .arg(connections.to_string())
         .arg("--duration")
         .arg(format!("{}s", length.as_secs()));
-    for (name, value) in headers {
-        command.arg("--header").arg(format!("{name}: {value}"));
-    }
+    command.arg("--script").arg(&script);
     let output = run(command.arg(url)).await?;
     if output.contains("Non-2xx or 3xx responses") || output.contains("Socket errors") {
         bail!("{url} did not answer every request with success:\n{output}");
     }
     let per_second = number_after(&output, "Requests/sec:")?;
-    let p99 = output
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("99%"))
-        .context("wrk printed no 99th percentile")?;
+    let percentile = |label: &str| {
+        let time = output
+            .lines()
+            .find_map(|line| line.trim().strip_prefix(label))
+            .with_context(|| format!("wrk printed no {label} percentile"))?;
+        wrk_time(time.trim())
+    };
     Ok(Load {
         per_second,
-        p99: Some(wrk_time(p99.trim())?),
-        total: per_second * length.as_secs_f64(),
+        p50: Some(percentile("50%")?),
+        p99: Some(percentile("99%")?),
+        total: number_before(&output, "requests in")?,
+        cpu: None,
     })
 }
 
@@ -81,7 +145,9 @@ pub(crate) async fn pgbench(
     let per_second = number_after(&output, "tps =")?;
     Ok(Load {
         per_second,
+        p50: None,
         p99: None,
+        cpu: None,
         total: number_after(&output, "number of transactions actually processed:")?,
     })
 }
@@ -106,6 +172,15 @@ fn number_after(output: &str, label: &str) -> anyhow::Result<f64> {
         .split_once(label)
         .with_context(|| format!("no `{label}` in:\n{output}"))?;
     let word = rest.split_whitespace().next().unwrap_or_default();
+    word.parse()
+        .with_context(|| format!("`{word}` is no number in:\n{output}"))
+}
+
+fn number_before(output: &str, label: &str) -> anyhow::Result<f64> {
+    let (before, _) = output
+        .split_once(label)
+        .with_context(|| format!("no `{label}` in:\n{output}"))?;
+    let word = before.split_whitespace().next_back().unwrap_or_default();
     word.parse()
         .with_context(|| format!("`{word}` is no number in:\n{output}"))
 }
@@ -143,5 +218,18 @@ mod tests {
         let output = "tps = 15300.5 (without initial connection time)\n";
         assert!((number_after(output, "tps =").unwrap() - 15300.5).abs() < 1e-9);
         assert!(number_after(output, "Requests/sec:").is_err());
+        let output = "  66530 requests in 10.00s, 1MB read\n";
+        assert!((number_before(output, "requests in").unwrap() - 66530.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn times_are_summed_up() {
+        let times = (1..=200).rev().map(Duration::from_millis).collect();
+        let load = Load::of_times(times, Duration::from_secs(2));
+        assert!((load.per_second - 100.0).abs() < 1e-9);
+        assert_eq!(load.p50, Some(Duration::from_millis(101)));
+        assert_eq!(load.p99, Some(Duration::from_millis(199)));
+        let load = load.with_cpu(Duration::from_millis(20));
+        assert_eq!(load.cpu_per_request(), Some(Duration::from_micros(100)));
     }
 }

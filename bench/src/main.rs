@@ -46,7 +46,7 @@ enum What {
     All,
     /// A small JSON answer: directly, through the edge, through nginx
     Edge,
-    /// 25 rows: through the native engine, and the same transaction by pgbench
+    /// The records API: engine, ingot-rest, edge and service, and the same by pgbench
     Records,
     /// Part of `edge`: the service behind the proxies
     #[command(hide = true)]
@@ -92,7 +92,7 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
         sections.push(edge::compare(plan).await?);
     }
     if matches!(arguments.what, What::All | What::Records) {
-        sections.push(records::compare(plan).await?);
+        sections.extend(records::compare(plan).await?);
     }
     for section in &sections {
         report::print(section);

@@ -21,6 +21,8 @@ machine. Compare the ratios: the absolute figures say more about the machine tha
 pub(crate) struct Section {
     /// Marks the section's place in the page.
     pub(crate) id: &'static str,
+    /// The part of this program that measures it.
+    pub(crate) command: &'static str,
     /// Heading.
     pub(crate) title: &'static str,
     /// How it was measured.
@@ -49,7 +51,7 @@ impl Section {
             "## {}\n\n{}\n\n`cargo run --release -p ingot-bench -- {}`, {}, {} CPUs:\n\n{}\n",
             self.title,
             self.text,
-            self.id,
+            self.command,
             today(),
             std::thread::available_parallelism().map_or(0, usize::from),
             self.table()
@@ -62,6 +64,14 @@ pub(crate) fn milliseconds(time: Option<Duration>) -> String {
     time.map_or_else(
         || "–".to_owned(),
         |time| format!("{:.1} ms", time.as_secs_f64() * 1e3),
+    )
+}
+
+/// A short time.
+pub(crate) fn microseconds(time: Option<Duration>) -> String {
+    time.map_or_else(
+        || "–".to_owned(),
+        |time| format!("{:.0} µs", time.as_secs_f64() * 1e6),
     )
 }
 

@@ -58,6 +58,9 @@ mod answer;
 mod engine;
 mod error;
 mod executor;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod memory;
 mod openapi;
 mod operation;

@@ -24,6 +24,9 @@ pub struct AnswerMemory {
     units: u64,
 }
 
+/// Memory, and how long an answer waits for its share of it.
+pub(crate) type Allowance = (AnswerMemory, Duration);
+
 /// There was no memory for an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoMemory {

@@ -274,15 +274,6 @@ impl RestError {
 
 // What is not in PostgREST's list.
 impl RestError {
-    /// The root of the API is not described.
-    pub(crate) fn no_description() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "PGRST126",
-            "Root endpoint metadata is disabled",
-        )
-    }
-
     /// The body is larger than the engine is set to send.
     /// `bytes`: unknown if PostgreSQL could not even build it.
     pub(crate) fn answer_too_large(bytes: Option<i32>) -> Self {

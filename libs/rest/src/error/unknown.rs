@@ -105,7 +105,8 @@ impl RestError {
         )
     }
 
-    /// A write to what does not exist, or to a path that means nothing: 404 with an empty object.
+    /// A write to what does not exist, a path that means nothing, a description that is switched
+    /// off: 404 with an empty object.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "", "")
     }

@@ -7,7 +7,7 @@ use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
 use tokio_postgres::Config;
 
 use super::statements::Statements;
-use crate::memory::AnswerMemory;
+use crate::memory::{Allowance, AnswerMemory};
 use crate::settings::EngineSettings;
 use crate::wire::tls::Tls;
 use crate::wire::{Connection, WireError, connect};
@@ -21,14 +21,15 @@ pub(crate) struct Connector {
     tls: Tls,
     cache_size: usize,
     max_lifetime: Duration,
-    memory: Option<AnswerMemory>,
-    patience: Duration,
+    memory: Option<Allowance>,
 }
 
 /// A connection, and what it has prepared.
 pub(crate) struct Session {
     pub(super) wire: Connection,
     pub(super) statements: Statements,
+    /// Where large answers find memory.
+    pub(super) memory: Option<Allowance>,
 }
 
 impl managed::Manager for Connector {
@@ -36,13 +37,10 @@ impl managed::Manager for Connector {
     type Error = WireError;
 
     async fn create(&self) -> Result<Session, WireError> {
-        let mut wire = connect(&self.config, &self.tls).await?;
-        if let Some(memory) = &self.memory {
-            wire.share_memory(memory.clone(), self.patience);
-        }
         Ok(Session {
-            wire,
+            wire: connect(&self.config, &self.tls).await?,
             statements: Statements::new(self.cache_size),
+            memory: self.memory.clone(),
         })
     }
 
@@ -69,8 +67,7 @@ pub(crate) fn open_pool(
         tls,
         cache_size: settings.statement_cache_size,
         max_lifetime: settings.pool_max_lifetime,
-        memory,
-        patience: settings.pool_timeout,
+        memory: memory.map(|memory| (memory, settings.pool_timeout)),
     };
     Connections::builder(connector)
         .max_size(settings.pool_size.max(1))

@@ -171,7 +171,8 @@ impl Job<'_> {
         let mut batch = session.wire.batch();
         session.statements.tidy(&mut batch)?;
         let places = self.fill(&mut batch, &plans, begin.as_deref())?;
-        let answers = session.wire.exchange(batch).await?;
+        let memory = session.memory.clone();
+        let answers = session.wire.exchange_within(memory, batch).await?;
 
         let jsonb = body_is_jsonb(&plans.statement, &answers, places.statement);
         plans.learn(&mut session.statements, &answers, jsonb);

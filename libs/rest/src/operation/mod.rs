@@ -93,7 +93,7 @@ impl Operation {
             return Err(RestError::unsupported_method(parsed.method.as_str()));
         }
         if planner.settings.openapi_mode == OpenApiMode::Disabled {
-            return Err(RestError::no_description());
+            return Err(RestError::not_found());
         }
         Ok(Self {
             kind: Kind::Describe(Description {
@@ -292,5 +292,7 @@ fn estimated_rows(plan: &[u8]) -> Option<i64> {
     plan.get(0)?.get("Plan")?.get("Plan Rows")?.as_i64()
 }
 
+#[cfg(test)]
+mod injection;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,10 @@ const RUNS: [usize; 2] = [3, 2];
 /// Names with most runs in common that are compared by edit distance.
 const MOST_COMPARED: usize = 50;
 
+/// Names longer than this, in bytes, resemble nothing: PostgreSQL's have 63 at most, and comparing
+/// takes time for every character of every name.
+const MOST_COMPARABLE: usize = 256;
+
 /// Least similarity of a name that is suggested, from 0 to 1.
 const LEAST_SIMILARITY: f64 = 0.33;
 
@@ -20,6 +24,9 @@ pub(crate) fn nearest<'a>(
     wanted: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
+    if wanted.len() > MOST_COMPARABLE {
+        return None;
+    }
     let key = wanted.to_lowercase();
     let candidates: BTreeSet<&str> = candidates.into_iter().collect();
     let exact = candidates.iter().find(|name| name.to_lowercase() == key);
@@ -36,6 +43,9 @@ pub(crate) fn columns<'a>(
     wanted: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Vec<&'a str> {
+    if wanted.len() > MOST_COMPARABLE {
+        return Vec::new();
+    }
     let length = u32::try_from(wanted.len() / 2).unwrap_or(u32::MAX);
     let wanted: Vec<char> = wanted.chars().collect();
     let mut best = length.min(3);

@@ -4,7 +4,6 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use postgres_protocol::message::backend::{ErrorFields, Message};
@@ -15,7 +14,7 @@ use super::batch::Batch;
 use super::cancel::Canceller;
 use super::error::{Fault, WireError};
 use super::socket::Stream;
-use crate::memory::{AnswerMemory, SMALL, Share};
+use crate::memory::{Allowance, SMALL, Share};
 
 /// Room made for every read.
 const READ: usize = 16 << 10;
@@ -34,8 +33,8 @@ pub(crate) struct Connection {
     /// Buffer of the batches, reused.
     outbound: BytesMut,
     canceller: Option<Canceller>,
-    /// Where large rows find memory, and how long they wait for it. `None`: anywhere.
-    memory: Option<(AnswerMemory, Duration)>,
+    /// Where large rows of the batch under way find memory. `None`: anywhere.
+    memory: Option<Allowance>,
     /// What the row has that is being read.
     share: Option<Share>,
     /// Syncs that are not answered yet.
@@ -69,11 +68,6 @@ impl Connection {
         self.canceller = Some(canceller);
     }
 
-    /// From now on large rows take their memory from there, or fail after so long.
-    pub(crate) fn share_memory(&mut self, memory: AnswerMemory, patience: Duration) {
-        self.memory = Some((memory, patience));
-    }
-
     /// A batch to fill.
     pub(crate) fn batch(&mut self) -> Batch {
         Batch::within(std::mem::take(&mut self.outbound))
@@ -95,6 +89,19 @@ impl Connection {
             self.inbound = BytesMut::with_capacity(READ);
         }
         Ok(answers)
+    }
+
+    /// The same for a batch that is answered with one large row at most, which takes its memory
+    /// from there.
+    pub(crate) async fn exchange_within(
+        &mut self,
+        memory: Option<Allowance>,
+        batch: Batch,
+    ) -> Result<Answers, WireError> {
+        self.memory = memory;
+        let answers = self.exchange(batch).await;
+        self.memory = None;
+        answers
     }
 
     async fn read_into(&mut self, answers: &mut Answers) -> Result<(), WireError> {

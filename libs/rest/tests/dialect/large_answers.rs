@@ -64,3 +64,17 @@ async fn many_large_answers_take_turns() {
     let answered = futures::future::join_all(asks).await;
     assert!(answered.iter().all(|status| *status == 200), "{answered:?}");
 }
+
+#[tokio::test]
+async fn the_catalogue_waits_for_nobody() {
+    let world = with_little_memory().await;
+    let columns: Vec<String> = (0..1000).map(|n| format!("{n} as c{n}")).collect();
+    for number in 0..8 {
+        let view = format!("create view wide{number} as select {}", columns.join(", "));
+        world.project.execute(&view).await.unwrap();
+    }
+    let held = world.get("/rpc/filler?kib=900").await;
+    assert_eq!(held.status, 200);
+    world.engine.reload_schema().await.unwrap();
+    drop(held);
+}

@@ -90,5 +90,6 @@ async fn a_setting_decides_what_is_described() {
         (&json!("example.org"), &json!("/api"), &json!(["https"]))
     );
     let world = World::with(with(OpenApiMode::Disabled)).await;
-    assert_eq!(world.get("/").await.status, 404);
+    let answer = world.get("/").await;
+    assert_eq!((answer.status, answer.json()), (404, json!({})));
 }

@@ -193,6 +193,11 @@ async fn the_admin_server_tells() {
     let metrics = http.admin("/metrics").await.text();
     assert!(metrics.contains("pgrst_db_pool_max 10\n"), "{metrics}");
     assert_eq!(http.admin("/nothing").await.status, 404);
+    assert_eq!(http.admin("/config").await.status, 404);
+    let shown = ("PGRST_ADMIN_SERVER_CONFIG_ENABLED", "true");
+    let http = Http::start(&[ANONYMOUS, shown]).await;
+    let config = http.admin("/config").await.text();
+    assert!(config.contains("db-anon-role = \"anon\"\n"), "{config}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! The admin server: health, the schema cache, metrics. Settings are not shown: secrets are among
-//! them.
+//! The admin server: health, the schema cache, metrics. Settings are shown only if a setting says
+//! so: secrets are among them.
 
 use std::fmt::Write as _;
 
@@ -32,6 +32,11 @@ pub(super) async fn handle<B>(state: &State, request: &Request<B>) -> Answer {
             ),
             None => answer(StatusCode::SERVICE_UNAVAILABLE, "text/plain", ""),
         },
+        "/config" if running.settings.shows_values => answer(
+            StatusCode::OK,
+            "text/plain; charset=utf-8",
+            running.settings.values.dump(),
+        ),
         "/metrics" => answer(StatusCode::OK, "text/plain; charset=utf-8", metrics(state)),
         _ => answer(StatusCode::NOT_FOUND, "text/plain", ""),
     }

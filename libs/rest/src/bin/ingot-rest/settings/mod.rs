@@ -32,9 +32,11 @@ pub(crate) struct Settings {
     /// None: every origin.
     pub(crate) origins: Option<Vec<String>>,
     pub(crate) log_level: LogLevel,
+    /// The admin server shows `values`.
+    pub(crate) shows_values: bool,
     /// Memory for large answers, in bytes. Read once.
     pub(crate) answer_memory: u64,
-    /// The same as text, for `--dump-config`.
+    /// The same as text, for `--dump-config` and `/config`.
     pub(crate) values: Values,
 }
 
@@ -77,6 +79,7 @@ impl Settings {
             root_function: text("db-root-spec"),
             trace_header: trace_header.transpose().context("server-trace-header")?,
             origins: text("server-cors-allowed-origins").map(|list| items(&list)),
+            shows_values: flag(&values, "admin-server-config-enabled")?,
             answer_memory: mebibytes(&values, "ingot-answer-memory")?,
             log_level: log_level(values.get("log-level").unwrap_or_default())?,
             values,

@@ -40,8 +40,9 @@ macro_rules! settings {
 }
 
 settings! {
+    "admin-server-config-enabled" = Some("false"), false, "The admin server shows all settings at /config, secrets included";
     "admin-server-host" = None, false, "Where the admin server listens; server-host unless set";
-    "admin-server-port" = None, false, "Port of /live, /ready, /schema_cache and /metrics";
+    "admin-server-port" = None, false, "Port of /live, /ready, /schema_cache, /config and /metrics";
     "db-aggregates-enabled" = Some("false"), true, "sum(), count() and the like may be selected";
     "db-anon-role" = None, true, "Role of requests without a token; without it they are refused";
     "db-channel" = Some("pgrst"), false, "Channel of NOTIFY for reloads";
