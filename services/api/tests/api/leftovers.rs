@@ -87,7 +87,9 @@ async fn logins_that_changed_themselves_are_put_right() {
     }
 }
 
-#[tokio::test]
+// Threads of its own for the service: dropping the project blocks this one, and a connection that
+// is left half-way through its login holds up PostgreSQL until its patience ends, after a minute.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_ends_with_its_client() {
     let api = Api::start().await;
     let stubborn = "DO $$ BEGIN EXECUTE 'SET client_connection_check' || '_interval = 0'; \
