@@ -4,7 +4,7 @@
 #   make cluster       the same as separate processes: EDGES=2 FANOUT=3 RELAYS=2 API=2; DETACH=1 likewise
 #   make down          stop what runs in the background
 #   make test          lints and all tests
-#   make bench         benchmarks against peers; `make bench records` or `make bench edge` for a part
+#   make bench         benchmarks against peers; `make bench records`, `edge` or `database` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
 PROFILE ?= dev
@@ -40,7 +40,7 @@ test: packages-tests
 	cargo xtask ci
 
 # The names after it measure a part: `make bench records`.
-PARTS := edge records
+PARTS := edge records database
 .PHONY: $(PARTS)
 $(PARTS):
 	@:

@@ -65,6 +65,19 @@ impl Process {
         Ok(self)
     }
 
+    /// Its resident memory in bytes, from `/proc`.
+    pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        let pid = self.child.id().context("the process has ended")?;
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kilobytes: u64 = kilobytes
+            .context("unexpected /proc/*/status")?
+            .trim()
+            .parse()?;
+        Ok(kilobytes * 1024)
+    }
+
     /// CPU time that it and its children have used, from `/proc`.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let pid = self.child.id().context("the process has ended")?;

@@ -5,6 +5,7 @@
 //! `docs/benchmarks.md`.
 
 mod child;
+mod database;
 mod edge;
 mod load;
 mod nginx;
@@ -24,7 +25,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(
     name = "ingot-bench",
-    about = "Measures Ingot against nginx and pgbench"
+    about = "Measures Ingot against nginx, pgbench and PostgreSQL's own clients"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -48,6 +49,18 @@ enum What {
     Edge,
     /// The records API: engine, ingot-rest, edge and service, and the same by pgbench
     Records,
+    /// Dumps and files of rows: through the api, and by psql, `\copy` and pg_dump
+    Database {
+        /// Size of the files that are imported
+        #[arg(long, default_value_t = 200)]
+        megabytes: usize,
+        /// Rows that are exported
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: usize,
+    },
+    /// Part of `database`: the api service, told by its variables
+    #[command(hide = true)]
+    ServeApi,
     /// Part of `edge`: the service behind the proxies
     #[command(hide = true)]
     ServeJson {
@@ -78,7 +91,10 @@ fn main() -> ExitCode {
             ingot_telemetry::run("ingot-records-proxy", ingot_records_proxy::serve)
         }
         What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(address))),
-        What::All | What::Edge | What::Records => exit_code(in_runtime(compare(&arguments))),
+        What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),
+        What::All | What::Edge | What::Records | What::Database { .. } => {
+            exit_code(in_runtime(compare(&arguments)))
+        }
     }
 }
 
@@ -94,6 +110,9 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     if matches!(arguments.what, What::All | What::Records) {
         sections.extend(records::compare(plan).await?);
     }
+    if let Some(size) = database_size(arguments) {
+        sections.push(database::compare(size).await?);
+    }
     for section in &sections {
         report::print(section);
     }
@@ -101,6 +120,20 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
         report::write(&sections)?;
     }
     Ok(())
+}
+
+/// What the comparison of dumps has to carry, if it is wanted.
+fn database_size(arguments: &Arguments) -> Option<database::Size> {
+    let (megabytes, rows) = match arguments.what {
+        What::Database { megabytes, rows } => (megabytes, rows),
+        What::All => (200, 1_000_000),
+        _ => return None,
+    };
+    Some(database::Size {
+        megabytes: megabytes.max(1),
+        rows: rows.max(1),
+        rounds: arguments.rounds.max(1),
+    })
 }
 
 fn in_runtime<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

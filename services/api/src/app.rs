@@ -17,6 +17,7 @@ use crate::Config;
 use crate::advance::Uploads;
 use crate::audit;
 use crate::auth::Auth;
+use crate::backups::Backups;
 use crate::dashboard::MAX_STREAMS;
 
 /// SQL texts that are parsed at the same time; parsing is short and uses a core fully.
@@ -37,6 +38,8 @@ pub(crate) struct App {
     pub(crate) guard: Guard,
     /// Files that administrators send.
     pub(crate) uploads: Uploads,
+    /// Where backups are.
+    pub(crate) backups: Arc<Backups>,
     /// A permit for each dashboard that listens.
     pub(crate) dashboard_streams: Arc<Semaphore>,
     /// Ends answers that would go on for ever.
@@ -58,6 +61,7 @@ impl App {
             auth: Arc::new(Auth::new(config.admin.clone())),
             guard: Guard::new(PARALLEL_PARSERS),
             uploads: Uploads::new(config.uploads.clone()),
+            backups: Backups::new(&config.backups),
             dashboard_streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             shutdown: shutdown.clone(),
         })

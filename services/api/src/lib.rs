@@ -8,10 +8,12 @@ mod advance;
 mod app;
 mod audit;
 mod auth;
+mod backups;
 mod dashboard;
 mod database;
 mod dates;
 mod introspection;
+mod openapi;
 mod platform;
 mod query;
 mod realtime;
@@ -21,6 +23,7 @@ mod tables;
 
 pub use advance::UploadSettings;
 pub use auth::AdminAccount;
+pub use backups::BackupSettings;
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_identity::CloudSettings;
@@ -42,6 +45,8 @@ ingot_config::configuration! {
         body: BodySettings;
         /// What files it takes.
         uploads: UploadSettings;
+        /// Where backups go.
+        backups: BackupSettings;
         /// Its connections to PostgreSQL.
         pools: PoolSettings;
         /// Its connection to NATS.
@@ -69,6 +74,8 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
     let health = app.health();
     let sweep = auth::sessions::sweep(app.clone());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(sweep));
+    let schedules = backups::run_schedules(app.clone());
+    tokio::spawn(shutdown.clone().run_until_cancelled_owned(schedules));
     let routes = router::router(&config, app);
     ingot_http::serve(&config.listen, DEFAULT_PORT, routes, health, shutdown).await?;
     Ok(())

@@ -9,4 +9,4 @@ mod routes;
 mod service;
 mod store;
 
-pub(crate) use routes::router;
+pub(crate) use routes::{Document, router};

@@ -16,6 +16,11 @@ use super::service;
 use crate::app::App;
 use crate::database::{Schema, TableName};
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, look_up, insert, update, remove))]
+pub(crate) struct Document;
+
 /// The routes under `/api/database/admin`.
 pub(crate) fn router() -> Routes<App> {
     let records = get(list).post(insert).patch(update).delete(remove);
@@ -25,13 +30,33 @@ pub(crate) fn router() -> Routes<App> {
         .map(|router| router.fallback(unknown))
 }
 
-async fn unknown(VerifyAdmin(_): VerifyAdmin) -> ApiError {
+async fn unknown(_: VerifyAdmin) -> ApiError {
     ApiError::not_found("This route does not exist").with_hint("Check the method and the path")
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/admin/tables/{table}/records",
+    tag = "rows",
+    operation_id = "listRows",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        ("limit" = Option<String>, Query),
+        ("offset" = Option<String>, Query),
+        ("sort" = Option<String>, Query),
+        ("search" = Option<String>, Query),
+        ("filterColumn" = Option<String>, Query),
+        ("filterValue" = Option<String>, Query),
+    ),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn list(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
@@ -47,9 +72,25 @@ async fn list(
     })
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/admin/tables/{table}/records/lookup",
+    tag = "rows",
+    operation_id = "findRow",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        ("column" = String, Query),
+        ("value" = String, Query),
+    ),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn look_up(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
@@ -75,9 +116,24 @@ async fn look_up(
         .map(Json)
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/admin/tables/{table}/records",
+    tag = "rows",
+    operation_id = "insertRows",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    request_body = Vec<std::collections::BTreeMap<String, serde_json::Value>>,
+    responses(
+        (status = 201, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn insert(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
@@ -93,10 +149,12 @@ async fn insert(
     Ok((StatusCode::CREATED, Json(stored)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Update {
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pk_keys: Fields,
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     data: Fields,
 }
 
@@ -111,9 +169,24 @@ impl Validate for Update {
     }
 }
 
+#[utoipa::path(
+    patch,
+    path = "/api/database/admin/tables/{table}/records",
+    tag = "rows",
+    operation_id = "changeRow",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    request_body = Update,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn update(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
@@ -126,9 +199,10 @@ async fn update(
     Ok(Json(changed))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Removal {
+    #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>)]
     pk_keys: Vec<Fields>,
 }
 
@@ -151,9 +225,24 @@ struct Removed {
     deleted_count: u64,
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/database/admin/tables/{table}/records",
+    tag = "rows",
+    operation_id = "removeRows",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    request_body = Removal,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn remove(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,

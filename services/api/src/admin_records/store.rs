@@ -5,7 +5,7 @@ use ingot_project::{AdminPools, AdminSession};
 use sqlx::{AssertSqlSafe, raw_sql};
 
 use super::columns::{Column, Table};
-use crate::database::{JsonKind, Rows, RowsError, TableName, collect};
+use crate::database::{JsonKind, Rows, RowsError, TableName, Values, collect};
 
 /// A transaction that ends with [`commit`](Self::commit) or leaves nothing.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Work {
 
     /// Runs a statement and collects what it returns.
     pub(super) async fn rows(&mut self, sql: &str) -> Result<Rows, RowsError> {
-        collect(self.session.connection(), sql).await
+        collect(self.session.connection(), sql, Values::Json).await
     }
 
     pub(super) async fn count(&mut self, sql: &str) -> sqlx::Result<i64> {

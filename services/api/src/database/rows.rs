@@ -8,7 +8,7 @@ use sqlx::postgres::{PgColumn, PgRow};
 use sqlx::{AssertSqlSafe, Column, Either, PgConnection, Row, ValueRef};
 
 use super::context::LIMIT;
-use super::values::{write_string, write_value};
+use super::values::{Values, write_string};
 
 /// Largest result, in bytes of JSON.
 const MAX_RESULT: usize = 64 * 1024 * 1024;
@@ -49,6 +49,7 @@ pub(crate) struct Rows {
     pub(crate) affected: u64,
     /// Name and type OID of each column.
     pub(crate) fields: Vec<(String, u32)>,
+    values: Values,
 }
 
 /// Name and type OID of a column.
@@ -58,8 +59,15 @@ pub(crate) fn field(column: &PgColumn) -> (String, u32) {
 }
 
 /// Runs a text in the simple protocol and collects the rows of its statements.
-pub(crate) async fn collect(connection: &mut PgConnection, sql: &str) -> Result<Rows, RowsError> {
-    let mut outcome = Rows::default();
+pub(crate) async fn collect(
+    connection: &mut PgConnection,
+    sql: &str,
+    values: Values,
+) -> Result<Rows, RowsError> {
+    let mut outcome = Rows {
+        values,
+        ..Rows::default()
+    };
     let mut results = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(connection);
     while let Some(result) = results.try_next().await? {
         match result {
@@ -102,7 +110,7 @@ impl Rows {
                 self.json.push_str("null");
             } else {
                 let text = value.as_str().map_err(sqlx::Error::Decode)?;
-                write_value(&mut self.json, *oid, text);
+                self.values.write(&mut self.json, *oid, text);
             }
         }
         self.json.push('}');

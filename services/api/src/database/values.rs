@@ -2,10 +2,40 @@
 
 use std::fmt::Write;
 
+use ingot_http::ApiError;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
+/// How an answer shows values.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Values {
+    /// As clients of InsForge know them (contract, database §1.4), which loses microseconds and NaN.
+    #[default]
+    Json,
+    /// Each as the text that PostgreSQL prints.
+    Text,
+}
+
+impl Values {
+    /// Reads the query parameter `values`.
+    pub(crate) fn named(name: Option<&str>) -> Result<Self, ApiError> {
+        match name {
+            None | Some("json") => Ok(Self::Json),
+            Some("text") => Ok(Self::Text),
+            Some(_) => Err(ApiError::invalid_input("values: must be `json` or `text`")),
+        }
+    }
+
+    /// Appends `text`, a value of the type with this OID.
+    pub(crate) fn write(self, out: &mut String, oid: u32, text: &str) {
+        match self {
+            Self::Json => write_value(out, oid, text),
+            Self::Text => write_string(out, text),
+        }
+    }
+}
+
 /// Appends the JSON form of `text`, a value of the type with this OID.
-pub(crate) fn write_value(out: &mut String, oid: u32, text: &str) {
+fn write_value(out: &mut String, oid: u32, text: &str) {
     match oid {
         16 => out.push_str(if text == "t" { "true" } else { "false" }),
         17 => write_bytes(out, text),

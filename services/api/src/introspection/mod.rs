@@ -4,4 +4,4 @@
 mod routes;
 mod store;
 
-pub(crate) use routes::router;
+pub(crate) use routes::{Document, router};

@@ -14,6 +14,11 @@ use crate::app::App;
 use crate::database::Schema;
 use crate::query::whole_number;
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(schemas, functions, indexes, policies, triggers))]
+pub(crate) struct Document;
+
 /// The routes under `/api/database`.
 pub(crate) fn router() -> Routes<App> {
     Routes::new()
@@ -29,9 +34,19 @@ struct Schemas {
     schemas: Vec<SchemaEntry>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/schemas",
+    tag = "catalogue",
+    operation_id = "listSchemas",
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn schemas(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
 ) -> Result<Json<Schemas>, ApiError> {
     let schemas = store::schemas(&app.sql_pool(&forwarded)?)
@@ -42,10 +57,26 @@ async fn schemas(
 
 /// A route that lists one kind of object of a schema under one key.
 macro_rules! listing {
-    ($handler:ident, $item:ty) => {
+    ($handler:ident, $item:ty, $path:literal, $operation:literal) => {
+        #[utoipa::path(
+                    get,
+                    path = $path,
+                    tag = "catalogue",
+                    operation_id = $operation,
+                    params(
+                        ("schema" = Option<String>, Query, description = "`public` unless given"),
+                        ("search" = Option<String>, Query),
+                        ("limit" = Option<String>, Query),
+                        ("offset" = Option<String>, Query),
+                    ),
+                    responses(
+                        (status = 200, body = serde_json::Value),
+                        (status = "4XX", body = crate::openapi::Problem)
+                    )
+                )]
         async fn $handler(
             State(app): State<App>,
-            VerifyAdmin(_): VerifyAdmin,
+            _: VerifyAdmin,
             forwarded: Forwarded,
             schema: Schema,
             Query(parameters): Query<Parameters>,
@@ -81,7 +112,12 @@ impl Parameters {
 
 type Listing<T> = std::collections::BTreeMap<&'static str, Vec<T>>;
 
-listing!(functions, Function);
-listing!(indexes, Index);
-listing!(policies, Policy);
-listing!(triggers, Trigger);
+listing!(
+    functions,
+    Function,
+    "/api/database/functions",
+    "listFunctions"
+);
+listing!(indexes, Index, "/api/database/indexes", "listIndexes");
+listing!(policies, Policy, "/api/database/policies", "listPolicies");
+listing!(triggers, Trigger, "/api/database/triggers", "listTriggers");

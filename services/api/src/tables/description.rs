@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 const MAX_NAME: usize = 64;
 
 /// A column as callers describe it.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewColumn {
     pub(super) column_name: String,
@@ -31,7 +31,7 @@ impl NewColumn {
 }
 
 /// A foreign key as callers describe it and as tables are described.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ForeignKey {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ pub(super) struct ForeignKey {
 }
 
 /// One pair of columns of a foreign key.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+#[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ColumnPair {
     pub(super) source_column: String,
@@ -52,7 +52,7 @@ pub(super) struct ColumnPair {
 
 /// What a foreign key does when the referenced row goes or changes.
 #[allow(clippy::enum_variant_names, reason = "the names are those of SQL")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, utoipa::ToSchema)]
 pub(super) enum Action {
     #[serde(rename = "CASCADE")]
     Cascade,
@@ -105,7 +105,7 @@ fn yes() -> bool {
 }
 
 /// Body of `POST /tables`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewTable {
     pub(super) table_name: String,
@@ -132,7 +132,7 @@ impl Validate for NewTable {
 }
 
 /// Body of `PATCH /tables/:table/schema`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct TableChanges {
     pub(super) add_columns: Vec<NewColumn>,
@@ -144,7 +144,7 @@ pub(super) struct TableChanges {
 }
 
 /// New name or default of a column.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ColumnChange {
     pub(super) column_name: String,
@@ -156,7 +156,7 @@ pub(super) struct ColumnChange {
 }
 
 /// New name of a table.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewName {
     pub(super) new_table_name: String,

@@ -7,4 +7,4 @@ mod routes;
 mod service;
 mod store;
 
-pub(crate) use routes::router;
+pub(crate) use routes::{Document, router};

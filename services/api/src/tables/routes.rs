@@ -14,6 +14,11 @@ use super::service::{self, TableSchema};
 use crate::app::App;
 use crate::database::Schema;
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(list, create, describe, update, remove))]
+pub(crate) struct Document;
+
 /// The routes under `/api/database/tables`.
 pub(crate) fn router() -> Routes<App> {
     Routes::new()
@@ -22,9 +27,20 @@ pub(crate) fn router() -> Routes<App> {
         .route("/{table}", delete(remove))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/tables",
+    tag = "tables",
+    operation_id = "listTables",
+    params(("schema" = Option<String>, Query, description = "`public` unless given")),
+    responses(
+        (status = 200, body = Vec<String>),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn list(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
 ) -> Result<Json<Vec<String>>, ApiError> {
@@ -33,6 +49,18 @@ async fn list(
         .map(Json)
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/tables",
+    tag = "tables",
+    operation_id = "createTable",
+    params(("schema" = Option<String>, Query, description = "`public` unless given")),
+    request_body = NewTable,
+    responses(
+        (status = 201, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn create(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,
@@ -64,9 +92,23 @@ async fn create(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/tables/{table}/schema",
+    tag = "tables",
+    operation_id = "describeTable",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn describe(
     State(app): State<App>,
-    VerifyAdmin(_): VerifyAdmin,
+    _: VerifyAdmin,
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
@@ -76,6 +118,21 @@ async fn describe(
         .map(Json)
 }
 
+#[utoipa::path(
+    patch,
+    path = "/api/database/tables/{table}/schema",
+    tag = "tables",
+    operation_id = "changeTable",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    request_body = TableChanges,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn update(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,
@@ -103,6 +160,20 @@ async fn update(
     })))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/api/database/tables/{table}",
+    tag = "tables",
+    operation_id = "dropTable",
+    params(
+        ("table" = String, Path),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+    ),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn remove(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,

@@ -10,6 +10,8 @@
 
 mod admin;
 mod admin_records;
+mod backup_schedule;
+mod backups;
 mod bulk_upsert;
 mod cloud;
 mod credentials;
@@ -21,6 +23,7 @@ mod harness;
 mod import;
 mod introspection;
 mod leftovers;
+mod openapi;
 mod platform;
 mod raw_sql;
 mod realtime;

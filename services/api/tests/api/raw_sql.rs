@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, Api, send};
+use crate::values;
 
 const RAW: &str = "/api/database/advance/rawsql";
 
@@ -252,4 +253,48 @@ async fn long_statements_end_in_time() {
     assert_eq!(answer.refusal(), (408, "INVALID_INPUT"));
     assert!(answer.text("message").contains("30 seconds"));
     assert!((25..40).contains(&started.elapsed().as_secs()));
+}
+
+/// Every value of `values::TABLE`, written as a parameter, compared with what `psql` prints.
+#[tokio::test]
+async fn values_of_every_type_survive_exactly_when_asked_for_as_text() {
+    let api = Api::start().await;
+    assert_eq!(sql(&api, values::TABLE).await.status, 200);
+    for (id, row) in values::ROWS.iter().enumerate() {
+        let places: Vec<_> = (1..=row.len() + 1).map(|n| format!("${n}")).collect();
+        let query = format!("INSERT INTO samples VALUES ({})", places.join(", "));
+        let params: Vec<Value> = std::iter::once(json!(id))
+            .chain(row.iter().map(|value| json!(value)))
+            .collect();
+        let inserted = run(&api, json!({ "query": query, "params": params })).await;
+        assert_eq!(inserted.status, 200, "{inserted:?}");
+    }
+    assert_eq!(
+        values::printed(&api, "samples").await,
+        values::expected(&api).await
+    );
+    let query = json!({ "query": "SELECT * FROM samples ORDER BY id" });
+    let exact = send(
+        api.admin("POST", &format!("{RAW}?values=text"))
+            .json(&query),
+    )
+    .await;
+    let mut printed = values::by_psql(&api, "samples").into_iter();
+    let names = printed.next().unwrap();
+    let rows = exact.body["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), values::ROWS.len());
+    for (row, by_psql) in rows.iter().zip(printed) {
+        for (name, text) in names.iter().zip(by_psql) {
+            assert_eq!(row[name], json!(text), "{name}");
+        }
+    }
+    // The form that clients of InsForge know stays what it is.
+    let known = run(&api, query).await;
+    assert_eq!(known.body["rows"][0]["at"], "2026-01-31T03:35:00.123Z");
+    assert_eq!(known.body["rows"][0]["number"], json!(4_294_967_295_u32));
+    let wrong = send(
+        api.admin("POST", &format!("{RAW}?values=hex"))
+            .json(&json!({ "query": "SELECT 1" })),
+    );
+    assert_eq!(wrong.await.refusal(), (400, "INVALID_INPUT"));
 }

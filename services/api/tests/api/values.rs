@@ -9,10 +9,17 @@ use sqlx::AssertSqlSafe;
 use crate::harness::Api;
 
 /// A table with a column of each kind.
-pub(crate) const TABLE: &str = "CREATE TABLE samples (id int PRIMARY KEY, big bigint, exact numeric,
+pub(crate) const TABLE: &str = "CREATE TYPE mood AS ENUM ('good', 'so so');
+    CREATE TYPE pair AS (a int, b text); CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+    CREATE TABLE samples (id int PRIMARY KEY, big bigint, exact numeric,
     single real, double double precision, bytes bytea, day date, at timestamptz, local timestamp,
     span interval, doc jsonb, raw json, list text[], matrix int[], range int8range, during tstzrange,
-    address inet, place point, key uuid, flag boolean, body text, bits varbit, money money)";
+    address inet, place point, key uuid, flag boolean, body text, bits varbit, money money,
+    clock time, zoned timetz, mac macaddr, net cidr, fixed char(5), short smallint, mask bit(3),
+    words tsvector, search tsquery, line line, segment lseg, box box, path path, shape polygon,
+    circle circle, span_n numrange, span_d daterange, spans int4multirange, lsn pg_lsn, path_j jsonpath,
+    number oid, label name, times timestamptz[], numbers numeric[], blobs bytea[], docs jsonb[],
+    feeling mood, pairing pair, counted positive, pairs pair[], wide macaddr8)";
 
 /// Rows of it as SQL literals, in the order of the columns after `id`.
 pub(crate) const ROWS: &[&[&str]] = &[
@@ -39,6 +46,37 @@ pub(crate) const ROWS: &[&[&str]] = &[
         "ünïcode 漢字 \t 'quotes' \"double\" \\n; -- 😀\n$$ end",
         "1011",
         "-1234.56",
+        "23:59:59.999999",
+        "04:05:06.000007-08",
+        "08:00:2b:01:02:03",
+        "10.1.0.0/16",
+        "ab",
+        "-32768",
+        "101",
+        "'a':1A 'it''s':2",
+        "'fat' & !'rat':*A",
+        "{1,-1,0.5}",
+        "[(0,0),(1,1e-7)]",
+        "(3,4),(1,2)",
+        "[(0,0),(1,2),(3,4)]",
+        "((0,0),(1,0),(1,1))",
+        "<(1,2),3.5>",
+        "(0.10,1e30]",
+        "[2026-01-01,2026-02-01)",
+        "{[1,3),[5,7)}",
+        "16/B374D848",
+        "$.\"a\"[*]?(@ > 1.5)",
+        "4294967295",
+        "a name",
+        "{\"2026-01-31 03:35:00.123456+00\",infinity,NULL}",
+        "{1.10,NaN,12345678901234567890.5}",
+        "{\"\\\\x00ff\",NULL}",
+        "{\"{\\\"n\\\": 12345678901234567890}\",null}",
+        "so so",
+        "(7,\"say \"\"hi\"\", you\")",
+        "1",
+        "{\"(1,a)\",\"(,)\"}",
+        "08:00:2b:ff:fe:01:02:03",
     ],
     &[
         "-9223372036854775808",
@@ -63,6 +101,37 @@ pub(crate) const ROWS: &[&[&str]] = &[
         "\\N",
         "0",
         "0",
+        "24:00:00",
+        "00:00:00+15:59",
+        "ff:ff:ff:ff:ff:ff",
+        "::/0",
+        "ünïcö",
+        "32767",
+        "000",
+        "'漢字'",
+        "'a' <-> 'b'",
+        "{0,1,0}",
+        "[(-1,-1),(NaN,Infinity)]",
+        "(0,0),(0,0)",
+        "((0,0),(1,1))",
+        "((1e300,-1e300))",
+        "<(0,0),0>",
+        "empty",
+        "(,)",
+        "{}",
+        "0/0",
+        "strict $",
+        "0",
+        "\"quoted\" name",
+        "{}",
+        "{{1,2},{3,4.000}}",
+        "{}",
+        "{}",
+        "good",
+        "(,)",
+        "2147483647",
+        "{}",
+        "00:00:00:00:00:00:00:00",
     ],
     &[
         "0",
@@ -87,6 +156,37 @@ pub(crate) const ROWS: &[&[&str]] = &[
         "\\.",
         "1",
         "92233720368547758.07",
+        "00:00:00.5",
+        "12:00:00+00",
+        "00:00:00:00:00:00",
+        "192.168.100.128/25",
+        ".",
+        "0",
+        "010",
+        "'tab\there':3",
+        "!'x'",
+        "{1,2,3}",
+        "[(1,2),(1,2)]",
+        "(1.5,2.5),(-1.5,-2.5)",
+        "[(0,0)]",
+        "((0,0),(2,2),(4,0))",
+        "<(-1,-2),1e-9>",
+        "[NaN,)",
+        "[-infinity,infinity)",
+        "{(,)}",
+        "FFFFFFFF/FFFFFFFF",
+        "lax $.*",
+        "1",
+        "n",
+        "{NULL}",
+        "{-Infinity,0,-0.00}",
+        "{\"\\\\x\"}",
+        "{\"[]\",\"\\\"a,b\\\"\"}",
+        "good",
+        "(-1,\"back\\\\slash\")",
+        "3",
+        "{NULL}",
+        "ff:ff:ff:ff:ff:ff:ff:ff",
     ],
 ];
 
@@ -143,7 +243,7 @@ fn names() -> Vec<&'static str> {
 }
 
 /// The columns' names, as a comment.
-pub(crate) const NAMES: &str = "-- id big exact single double bytes day at local span doc raw list matrix range during address place key flag body bits money";
+pub(crate) const NAMES: &str = "-- id big exact single double bytes day at local span doc raw list matrix range during address place key flag body bits money clock zoned mac net fixed short mask words search line segment box path shape circle span_n span_d spans lsn path_j number label times numbers blobs docs feeling pairing counted pairs wide";
 
 /// The rows as CSV. It has no empty text: an empty field is NULL.
 pub(crate) fn csv() -> String {
@@ -178,4 +278,27 @@ pub(crate) fn json() -> String {
         rows.push(format!("{{{}}}", fields.join(",")));
     }
     format!("[{}]", rows.join(",\n"))
+}
+
+/// The columns and rows as `psql` prints them.
+pub(crate) fn by_psql(api: &Api, table: &str) -> Vec<Vec<String>> {
+    let output = std::process::Command::new("psql")
+        .arg(api.project.superuser_url())
+        .args([
+            "--no-psqlrc",
+            "--csv",
+            "--quiet",
+            "--pset=null=(null)",
+            "--command",
+        ])
+        .arg(format!("select * from {table} order by id"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    csv::ReaderBuilder::new()
+        .has_headers(false)
+        .from_reader(output.stdout.as_slice())
+        .records()
+        .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+        .collect()
 }

@@ -9,4 +9,4 @@ mod service;
 mod store;
 mod text;
 
-pub(super) use routes::router;
+pub(super) use routes::{Document, router};

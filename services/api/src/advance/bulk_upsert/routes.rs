@@ -14,6 +14,11 @@ use crate::advance::upload::UploadedFile;
 use crate::app::App;
 use crate::database::{Schema, TableName};
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(bulk_upsert))]
+pub(crate) struct Document;
+
 /// The routes of bulk upserts.
 pub(in crate::advance) fn router() -> Routes<App> {
     // The upload has a limit of its own.
@@ -34,6 +39,17 @@ struct Answer {
     filename: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/advance/bulk-upsert",
+    tag = "sql",
+    operation_id = "bulkUpsert",
+    request_body(content = serde_json::Value, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn bulk_upsert(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,

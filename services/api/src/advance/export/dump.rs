@@ -10,10 +10,10 @@ use super::definitions::{
     CLEARANCE, EARLY_FUNCTIONS, FUNCTIONS_JSON, LATE_FUNCTIONS, OWN_SEQUENCES, SEQUENCE_VALUES,
     SEQUENCES, SEQUENCES_JSON, TABLE, TABLE_EXTRAS, TABLE_JSON, TYPES, VIEWS, VIEWS_JSON,
 };
-use super::rows::{self, Values};
+use super::rows;
 use super::sink::{Gone, Sink};
 use super::store::{Column, Snapshot, Table};
-use crate::database::write_string;
+use crate::database::{Values, write_string};
 
 /// How a dump is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,4 +11,4 @@ mod service;
 mod sink;
 mod store;
 
-pub(super) use routes::router;
+pub(super) use routes::{Document, router};

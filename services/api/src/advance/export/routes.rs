@@ -13,15 +13,20 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::dump::{Format, Request, Wrapping};
-use super::rows::Values;
 use super::service;
 use crate::app::App;
+use crate::database::Values;
 
 /// Rows per table when the caller names no limit (contract, database §7.3).
 const DEFAULT_ROWS: i64 = 1000;
 
 /// Most rows per table inside a JSON answer.
 const MAX_ROWS: i64 = 10_000;
+
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(export))]
+pub(crate) struct Document;
 
 /// The routes of exports.
 pub(in crate::advance) fn router() -> Routes<App> {
@@ -32,8 +37,9 @@ fn yes() -> bool {
     true
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ExportBody)]
 struct Body {
     #[serde(default)]
     tables: Vec<String>,
@@ -78,6 +84,18 @@ struct Switches {
     values: Option<String>,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/advance/export",
+    tag = "sql",
+    operation_id = "export",
+    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
+    request_body = Body,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn export(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,
@@ -132,13 +150,7 @@ fn request(switches: &Switches, headers: &HeaderMap, body: Body) -> Result<Reque
         (Wrapping::Envelope, limit) => Some(limit.unwrap_or(DEFAULT_ROWS)),
         (Wrapping::Bare, limit) => limit,
     };
-    let values = match switches.values.as_deref() {
-        None | Some("json") => Values::Json,
-        Some("text") => Values::Text,
-        Some(_) => {
-            return Err(ApiError::invalid_input("values: must be `json` or `text`"));
-        }
-    };
+    let values = Values::named(switches.values.as_deref())?;
     Ok(Request {
         tables: body.tables,
         format,

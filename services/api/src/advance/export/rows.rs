@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::store::Column;
-use crate::database::{quote, quote_literal, write_string, write_value};
+use crate::database::{Values, quote, quote_literal, write_string};
 
 /// The fields of one line of `COPY ... TO STDOUT`, without its line end; `None` is NULL.
 pub(super) fn fields(line: &str) -> impl Iterator<Item = Option<Cow<'_, str>>> {
@@ -36,15 +36,6 @@ fn unescape(field: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// How a JSON export shows values.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Values {
-    /// As the rest of the API does (contract, database §1.4), which loses microseconds and NaN.
-    Json,
-    /// Each as the text that PostgreSQL prints.
-    Text,
-}
-
 /// Appends the row as a JSON object.
 pub(super) fn write_object(out: &mut String, columns: &[Column], line: &str, values: Values) {
     out.push('{');
@@ -52,10 +43,9 @@ pub(super) fn write_object(out: &mut String, columns: &[Column], line: &str, val
         out.push_str(if index == 0 { "" } else { "," });
         write_string(out, &column.name);
         out.push(':');
-        match (value, values) {
-            (None, _) => out.push_str("null"),
-            (Some(text), Values::Json) => write_value(out, column.type_oid.0, &text),
-            (Some(text), Values::Text) => write_string(out, &text),
+        match value {
+            None => out.push_str("null"),
+            Some(text) => values.write(out, column.type_oid.0, &text),
         }
     }
     out.push('}');

@@ -11,4 +11,7 @@ mod script;
 mod service;
 mod store;
 
-pub(super) use routes::router;
+pub(crate) use part::{Batch, Part, ScriptError};
+pub(super) use routes::{Document, router};
+pub(crate) use service::parts;
+pub(crate) use store::Import;

@@ -6,7 +6,7 @@ use super::lexer::Lexer;
 
 /// One part of a dump, in its order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Complete statements.
     Statements(Batch),
     /// A `COPY ... FROM STDIN`, whose lines follow as [`Part::CopyData`] up to a [`Part::CopyEnd`].
@@ -17,15 +17,15 @@ pub(super) enum Part {
 
 /// Statements that run together.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Batch {
-    pub(super) sql: String,
+pub(crate) struct Batch {
+    pub(crate) sql: String,
     /// The line, from 1, on which each statement begins.
-    pub(super) lines: Vec<u64>,
+    pub(crate) lines: Vec<u64>,
 }
 
 impl Batch {
     /// The statements one by one.
-    pub(super) fn statements(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn statements(&self) -> impl Iterator<Item = &str> {
         let mut lexer = Lexer::new();
         self.sql
             .split_inclusive(move |c: char| {
@@ -40,7 +40,7 @@ impl Batch {
 
 /// Why a dump cannot be cut.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ScriptError {
+pub(crate) enum ScriptError {
     #[error("the dump cannot be read back")]
     Read(#[from] io::Error),
     #[error("the dump is blank")]

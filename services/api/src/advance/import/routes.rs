@@ -12,6 +12,11 @@ use serde_json::json;
 use super::service;
 use crate::app::App;
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(import))]
+pub(crate) struct Document;
+
 /// The routes of imports.
 pub(in crate::advance) fn router() -> Routes<App> {
     // The upload has a limit of its own.
@@ -29,6 +34,17 @@ struct Answer {
     file_size: u64,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/advance/import",
+    tag = "sql",
+    operation_id = "import",
+    request_body(content = serde_json::Value, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
 async fn import(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,

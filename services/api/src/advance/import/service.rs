@@ -1,7 +1,7 @@
 //! The rules of imports: every statement passes the guard, all of them succeed or none.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt, stream};
@@ -92,7 +92,9 @@ async fn run(
 }
 
 /// The parts of the dump, read by a thread that is not needed elsewhere.
-fn parts(dump: File) -> impl Stream<Item = Result<Part, ScriptError>> + Send {
+pub(crate) fn parts(
+    dump: impl Read + Send + 'static,
+) -> impl Stream<Item = Result<Part, ScriptError>> + Send {
     let (sender, mut receiver) = mpsc::channel(WAITING_PARTS);
     spawn_blocking(move || {
         let mut script = Script::new(BufReader::new(dump));

@@ -20,20 +20,25 @@ const END: &str = "set local role project_admin;
 
 /// A transaction that ends with [`commit`](Self::commit) or leaves nothing.
 #[derive(Debug)]
-pub(super) struct Import {
+pub(crate) struct Import {
     session: AdminSession,
 }
 
 impl Import {
-    pub(super) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
+    pub(crate) async fn begin(pools: &AdminPools) -> sqlx::Result<Self> {
         let mut session = AdminSession::open(pools).await?;
         raw_sql(BEGIN).execute(session.connection()).await?;
         Ok(Self { session })
     }
 
+    /// The session of the transaction.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        self.session.connection()
+    }
+
     /// Empties the tables of `public`. A table that cannot be emptied stays as it is (contract,
     /// database §7.4).
-    pub(super) async fn truncate_public(&mut self) -> sqlx::Result<()> {
+    pub(crate) async fn truncate_public(&mut self) -> sqlx::Result<()> {
         let connection = self.session.connection();
         let tables: Vec<String> = sqlx::query_scalar(
             "select c.relname::text
@@ -59,7 +64,7 @@ impl Import {
     }
 
     /// Runs the statements; tells how many rows each touched, also of those before a failure.
-    pub(super) async fn run(&mut self, sql: &str) -> (Vec<u64>, sqlx::Result<()>) {
+    pub(crate) async fn run(&mut self, sql: &str) -> (Vec<u64>, sqlx::Result<()>) {
         let mut rows = Vec::new();
         let mut results = raw_sql(AssertSqlSafe(sql)).fetch_many(self.session.connection());
         loop {
@@ -74,12 +79,12 @@ impl Import {
     }
 
     /// Starts a `COPY ... FROM STDIN`.
-    pub(super) async fn copy(&mut self, sql: &str) -> sqlx::Result<PgCopyIn<&mut PgConnection>> {
+    pub(crate) async fn copy(&mut self, sql: &str) -> sqlx::Result<PgCopyIn<&mut PgConnection>> {
         self.session.connection().copy_in_raw(sql).await
     }
 
     /// Makes it last, and asks the records engines to read the schema again.
-    pub(super) async fn commit(mut self) -> sqlx::Result<()> {
+    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
         execute(self.session.connection(), END).await?;
         self.session.close().await.ok();
         Ok(())

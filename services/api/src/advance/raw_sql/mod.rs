@@ -4,4 +4,4 @@ mod routes;
 mod service;
 mod store;
 
-pub(super) use routes::router;
+pub(super) use routes::{Document, router};

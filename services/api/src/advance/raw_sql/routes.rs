@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::header::CONTENT_TYPE;
 use ingot_bus::{DashboardEvent, Invalidation};
-use ingot_http::{ApiError, Forwarded, Routes, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Query, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,9 +13,15 @@ use serde_json::value::RawValue;
 
 use super::service::{self, RawSql};
 use crate::app::App;
+use crate::database::Values;
 
 /// Characters of a query that the audit trail keeps.
 const AUDITED_CHARACTERS: usize = 300;
+
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(raw_sql, raw_sql_unrestricted))]
+pub(crate) struct Document;
 
 /// The routes of raw SQL.
 ///
@@ -23,24 +29,21 @@ const AUDITED_CHARACTERS: usize = 300;
 /// than the other, so there is nothing to restrict.
 pub(in crate::advance) fn router() -> Routes<App> {
     Routes::new()
-        .route(
-            "/rawsql",
-            post(|app, caller, forwarded, body| {
-                run("EXECUTE_RAW_SQL", app, caller, forwarded, body)
-            }),
-        )
-        .route(
-            "/rawsql/unrestricted",
-            post(|app, caller, forwarded, body| {
-                run("EXECUTE_RAW_SQL_UNRESTRICTED", app, caller, forwarded, body)
-            }),
-        )
+        .route("/rawsql", post(raw_sql))
+        .route("/rawsql/unrestricted", post(raw_sql_unrestricted))
 }
 
 #[derive(Deserialize)]
+struct Switches {
+    values: Option<String>,
+}
+
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = RawSqlBody)]
 struct Body {
     query: String,
     #[serde(default)]
+    #[schema(value_type = Option<Vec<serde_json::Value>>)]
     params: Option<Vec<Box<RawValue>>>,
     #[serde(default)]
     explain: Option<bool>,
@@ -54,17 +57,64 @@ impl Validate for Body {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/advance/rawsql",
+    tag = "sql",
+    operation_id = "runSql",
+    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
+    request_body = Body,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
+async fn raw_sql(
+    app: State<App>,
+    caller: VerifyAdmin,
+    forwarded: Forwarded,
+    switches: Query<Switches>,
+    body: Valid<Body>,
+) -> Result<Response, ApiError> {
+    run("EXECUTE_RAW_SQL", app, caller, forwarded, switches, body).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/database/advance/rawsql/unrestricted",
+    tag = "sql",
+    operation_id = "runSqlUnrestricted",
+    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
+    request_body = Body,
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
+    ),
+)]
+async fn raw_sql_unrestricted(
+    app: State<App>,
+    caller: VerifyAdmin,
+    forwarded: Forwarded,
+    switches: Query<Switches>,
+    body: Valid<Body>,
+) -> Result<Response, ApiError> {
+    let action = "EXECUTE_RAW_SQL_UNRESTRICTED";
+    run(action, app, caller, forwarded, switches, body).await
+}
+
 async fn run(
     action: &'static str,
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,
     forwarded: Forwarded,
+    Query(switches): Query<Switches>,
     Valid(body): Valid<Body>,
 ) -> Result<Response, ApiError> {
     let request = RawSql {
         query: body.query,
         params: body.params.unwrap_or_default(),
         explain: body.explain.unwrap_or_default(),
+        values: Values::named(switches.values.as_deref())?,
     };
     let answer = service::run(&app.guard, &app.admin_pools(&forwarded)?, &request).await?;
     let project = &forwarded.project.id;

@@ -9,7 +9,9 @@ use ingot_sql_guard::{Guard, Profile, Refusal, Script};
 use serde_json::value::RawValue;
 
 use super::store::{self, RunError, Work};
-use crate::database::{LIMIT, Rows, array_literal, quote_literal, rows_error, write_string};
+use crate::database::{
+    LIMIT, Rows, Values, array_literal, quote_literal, rows_error, write_string,
+};
 
 /// What a caller asked for.
 #[derive(Debug)]
@@ -17,6 +19,8 @@ pub(super) struct RawSql {
     pub(super) query: String,
     pub(super) params: Vec<Box<RawValue>>,
     pub(super) explain: bool,
+    /// How the rows of a result show their values; a plan is JSON in any case.
+    pub(super) values: Values,
 }
 
 /// What came of it.
@@ -49,7 +53,7 @@ pub(super) async fn run(
         .collect::<Result<Vec<_>, _>>()?;
     let (work, reports) = choose(request, &script, &literals)?;
     let schema_changed = !request.explain && script.changes_schema();
-    let outcome = store::run(pools, &work, schema_changed)
+    let outcome = store::run(pools, &work, request.values, schema_changed)
         .await
         .map_err(failed)?;
     Ok(Answer {

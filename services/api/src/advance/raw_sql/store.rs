@@ -7,7 +7,7 @@
 use ingot_project::{AdminPools, AdminSession};
 use sqlx::{AssertSqlSafe, Executor, PgConnection, SqlSafeStr, Statement};
 
-use crate::database::{DEADLINE, Rows, RowsError, collect, field};
+use crate::database::{DEADLINE, Rows, RowsError, Values, collect, field};
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -41,10 +41,11 @@ pub(super) enum Work<'a> {
 pub(super) async fn run(
     pools: &AdminPools,
     work: &Work<'_>,
+    values: Values,
     reload: bool,
 ) -> Result<Rows, RunError> {
     let mut session = AdminSession::open(pools).await?;
-    let running = perform(session.connection(), work, reload);
+    let running = perform(session.connection(), work, values, reload);
     let Ok(result) = tokio::time::timeout(DEADLINE, running).await else {
         session.end().await;
         return Err(RunError::Deadline);
@@ -59,11 +60,12 @@ pub(super) async fn run(
 async fn perform(
     connection: &mut PgConnection,
     work: &Work<'_>,
+    values: Values,
     reload: bool,
 ) -> Result<Rows, RunError> {
     let outcome = match work {
         Work::Statement(sql) => {
-            let mut outcome = collect(connection, sql).await?;
+            let mut outcome = collect(connection, sql, values).await?;
             if outcome.json.is_empty() {
                 outcome.fields = columns(connection, sql).await;
             }
@@ -71,7 +73,7 @@ async fn perform(
         }
         Work::Parameterised(sql, literals) => {
             execute(connection, &prepare(sql)).await?;
-            let mut outcome = collect(connection, &call(literals)).await?;
+            let mut outcome = collect(connection, &call(literals), values).await?;
             if outcome.json.is_empty() {
                 outcome.fields = columns(connection, sql).await;
             }
@@ -90,7 +92,7 @@ async fn perform(
                 call(literals)
             };
             let explain = format!("explain (format json, analyze, buffers) {query}");
-            let outcome = collect(connection, &explain).await?;
+            let outcome = collect(connection, &explain, Values::Json).await?;
             execute(connection, "rollback").await?;
             outcome
         }

@@ -1,0 +1,177 @@
+//! What of the platform's tables is a project's and goes into its backups: accounts, channels, mail
+//! texts, migrations, edge functions, and what the project defined on platform tables. Settings,
+//! keys, secrets, sessions, logs and files are not part of it.
+
+use std::io;
+
+use futures::TryStreamExt;
+use sqlx::{AssertSqlSafe, PgConnection, query_scalar};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+/// A table whose rows an administrator may write; they are brought back as him.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared {
+    pub(super) table: &'static str,
+    /// Where its rows wait during a restore.
+    pub(super) waiting: &'static str,
+}
+
+/// In the order of their references. All have the key `id`.
+pub(super) const SHARED: [Shared; 4] = [
+    Shared {
+        table: "auth.users",
+        waiting: "pg_temp.ingot_users",
+    },
+    Shared {
+        table: "auth.user_providers",
+        waiting: "pg_temp.ingot_user_providers",
+    },
+    Shared {
+        table: "realtime.channels",
+        waiting: "pg_temp.ingot_channels",
+    },
+    Shared {
+        table: "email.templates",
+        waiting: "pg_temp.ingot_templates",
+    },
+];
+
+/// Tables that only services write, and that run no code of the project.
+pub(super) const SERVICES: [&str; 2] = ["system.custom_migrations", "functions.definitions"];
+
+/// Tables whose policies are the project's.
+const OPEN_POLICIES: &str = "array['realtime.channels', 'realtime.messages', 'storage.objects']";
+
+/// Writes rows as `COPY ... FROM stdin` with their lines, as `psql` and an import read them.
+pub(super) async fn write_rows(
+    connection: &mut PgConnection,
+    table: &str,
+    into: &str,
+    writer: &mut (impl AsyncWrite + Unpin),
+) -> io::Result<()> {
+    let columns = columns(connection, table).await.map_err(io::Error::other)?;
+    let head = format!("COPY {into} ({columns}) FROM stdin;\n");
+    writer.write_all(head.as_bytes()).await?;
+    let copy = format!("copy {table} ({columns}) to stdout");
+    let mut rows = connection
+        .copy_out_raw(&copy)
+        .await
+        .map_err(io::Error::other)?;
+    while let Some(bytes) = rows.try_next().await.map_err(io::Error::other)? {
+        writer.write_all(&bytes).await?;
+    }
+    writer.write_all(b"\\.\n\n").await
+}
+
+/// Its columns that take values, quoted.
+pub(super) async fn columns(connection: &mut PgConnection, table: &str) -> sqlx::Result<String> {
+    query_scalar(
+        "select string_agg(pg_catalog.quote_ident(attname), ', ' order by attnum)
+         from pg_catalog.pg_attribute
+         where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped
+             and attgenerated = ''",
+    )
+    .bind(table)
+    .persistent(false)
+    .fetch_one(connection)
+    .await
+}
+
+/// What the project defined on platform tables, as statements: triggers on accounts, policies.
+pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let query = format!(
+        "select definition from (
+             select 1, regexp_replace(pg_catalog.pg_get_triggerdef(g.oid),
+                 '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER')
+             from pg_catalog.pg_trigger as g
+             where g.tgrelid = 'auth.users'::pg_catalog.regclass and not g.tgisinternal
+             union all
+             select 2, format('alter table %s %s row level security', c.oid::pg_catalog.regclass,
+                 case when c.relrowsecurity then 'enable' else 'disable' end)
+             from pg_catalog.pg_class as c
+             where c.oid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+             union all
+             select 3, format('create policy %I on %s as %s for %s to %s%s%s', p.polname,
+                 p.polrelid::pg_catalog.regclass,
+                 case when p.polpermissive then 'permissive' else 'restrictive' end,
+                 case p.polcmd when 'r' then 'select' when 'a' then 'insert'
+                     when 'w' then 'update' when 'd' then 'delete' else 'all' end,
+                 (select string_agg(case r when 0 then 'public'
+                      else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)) end, ', ')
+                  from unnest(p.polroles) as r),
+                 ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+                 ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+             from pg_catalog.pg_policy as p
+             where p.polrelid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+         ) as object (place, definition)
+         order by place, definition"
+    );
+    query_scalar(AssertSqlSafe(query))
+        .persistent(false)
+        .fetch_all(connection)
+        .await
+}
+
+/// Removes the project from the database: what [`definitions`] told, and every object in schemas of
+/// the project, with what depends on it. Members of extensions stay.
+pub(super) fn removal() -> String {
+    format!(
+        "do $ingot$
+         declare
+             it record;
+         begin
+             -- What a restored table grants is in the backup; so are these defaults.
+             for it in
+                 select format('alter default privileges in schema %I revoke all on %s from %s', n.nspname,
+                     case d.defaclobjtype when 'r' then 'tables' when 'S' then 'sequences'
+                         when 'f' then 'functions' else 'types' end,
+                     case a.grantee when 0 then 'public'
+                         else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(a.grantee)) end) as sql
+                 from pg_catalog.pg_default_acl as d
+                 join pg_catalog.pg_namespace as n on n.oid = d.defaclnamespace,
+                     pg_catalog.aclexplode(d.defaclacl) as a
+                 where d.defaclrole = 'project_admin'::pg_catalog.regrole and a.grantee <> d.defaclrole
+             loop
+                 execute it.sql;
+             end loop;
+             for it in
+                 select format('drop policy %I on %s', p.polname, p.polrelid::pg_catalog.regclass) as sql
+                 from pg_catalog.pg_policy as p
+                 where p.polrelid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+                 union all
+                 select format('drop schema %I cascade', n.nspname)
+                 from pg_catalog.pg_namespace as n
+                 where system.is_exposed_schema(n.nspname) and n.nspname <> 'public'
+                     and n.nspowner = 'project_admin'::pg_catalog.regrole
+             loop
+                 execute it.sql;
+             end loop;
+             for it in
+                 select o.type, o.identity
+                 from pg_catalog.pg_depend as d,
+                     pg_catalog.pg_identify_object(d.classid, d.objid, 0) as o
+                 where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
+                     and d.refobjid = 'public'::pg_catalog.regnamespace and d.deptype = 'n'
+                     and d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass
+                     and not exists (
+                         select from pg_catalog.pg_depend as member
+                         where member.classid = d.classid and member.objid = d.objid
+                             and member.deptype = 'e'
+                     )
+                     and not exists (
+                         select from pg_catalog.pg_depend as part
+                         where part.classid = d.classid and part.objid = d.objid
+                             and (part.deptype = 'i'
+                                 or part.deptype = 'a' and part.refclassid
+                                     = 'pg_catalog.pg_class'::pg_catalog.regclass)
+                     )
+             loop
+                 execute format('drop %s if exists %s cascade',
+                     case it.type when 'composite type' then 'type' when 'statistics object' then 'statistics'
+                         else it.type end,
+                     it.identity);
+             end loop;
+         end
+         $ingot$"
+    )
+}
