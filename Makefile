@@ -4,6 +4,7 @@
 #   make cluster       the same as separate processes: EDGES=2 FANOUT=3 RELAYS=2 API=2; DETACH=1 likewise
 #   make down          stop what runs in the background
 #   make test          lints and all tests
+#   make chaos         a cluster loses one part after the other under load, and messages are counted
 #   make bench         benchmarks against peers; `make bench records`, `edge` or `database` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
@@ -18,7 +19,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BUILD := cargo build --workspace --locked --profile $(PROFILE)
 INGOT := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot
 
-.PHONY: up first-flow cluster down test bench packages packages-clients packages-tests packages-bench
+.PHONY: up first-flow cluster down test chaos bench packages packages-clients packages-tests packages-bench
 
 # `ingot` has all services inside; only a cluster needs a program per service. Always with
 # --workspace: otherwise dependencies are built once more with other features.
@@ -44,6 +45,11 @@ PARTS := edge records database
 .PHONY: $(PARTS)
 $(PARTS):
 	@:
+
+chaos: packages-clients
+	cd tests/clients && npm ci --no-progress
+	$(BUILD) --bins
+	$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-chaos
 
 bench: packages-bench
 	cargo build --workspace --release --locked --bin ingot-rest --bin ingot-bench

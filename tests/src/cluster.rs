@@ -164,11 +164,20 @@ impl TestCluster {
     /// There is no such process.
     pub fn signal(&self, pid_file: &str, signal: &str) -> anyhow::Result<i32> {
         let pid = self.pid(pid_file)?;
+        Self::signal_process(pid, signal).with_context(|| pid_file.to_owned())?;
+        Ok(pid)
+    }
+
+    /// Sends a signal, such as `-STOP`, to a process.
+    ///
+    /// # Errors
+    /// There is no such process.
+    pub fn signal_process(pid: i32, signal: &str) -> anyhow::Result<()> {
         let done = Command::new("kill")
             .args([signal, &pid.to_string()])
             .status()?;
-        ensure!(done.success(), "{pid_file}: no process {pid}");
-        Ok(pid)
+        ensure!(done.success(), "no process {pid}");
+        Ok(())
     }
 
     /// Waits until another process has taken the place of `pid`.
@@ -231,9 +240,13 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<T>) -> a
     }
 }
 
-/// `ingot` beside the folder of the test programs.
+/// `ingot` beside this program, or beside the folder of the test programs.
 fn program() -> anyhow::Result<PathBuf> {
-    let test = std::env::current_exe()?;
-    let folder = test.ancestors().nth(2).context("no target folder")?;
-    Ok(folder.join("ingot"))
+    let own = std::env::current_exe()?;
+    own.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("ingot"))
+        .find(|program| program.is_file())
+        .context("`ingot` is not built: run `cargo build --workspace --bins`")
 }

@@ -3,6 +3,7 @@
 //! [`TestStack`] runs them in the test's process, which is quick; [`TestCluster`] as programs of
 //! their own, which can be killed. The tests are in `tests/`, the scripts that drive the official clients in `clients/`.
 
+pub mod chaos;
 mod cluster;
 mod collector;
 pub mod monitoring;

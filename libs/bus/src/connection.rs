@@ -244,7 +244,7 @@ impl Bus {
 
     /// Waits until the server has done what this connection asked of it so far: it takes one
     /// connection's commands in order, and says at once that nobody answers here.
-    async fn settle(&self) -> Result<(), BusError> {
+    pub(crate) async fn settle(&self) -> Result<(), BusError> {
         match self.client.request(subjects::NOBODY, Bytes::new()).await {
             Ok(_) => Ok(()),
             Err(error) if error.kind() == RequestErrorKind::NoResponders => Ok(()),

@@ -9,6 +9,7 @@ mod connection;
 mod events;
 mod history;
 mod observer;
+mod presence;
 mod publisher;
 mod room;
 mod stored;
@@ -17,7 +18,9 @@ mod subscription;
 
 pub use connection::{Bus, BusError, BusSettings, Headers};
 pub use events::{Audience, Change, DashboardEvent, Invalidation, Resource};
+pub use presence::{Interruptions, Member, PeerNews, PeerWord, PresenceChange, PresenceNews};
 pub use publisher::RoomPublisher;
 pub use room::{MAX_INLINE_PAYLOAD, RoomMessage, SenderType};
+pub use stored::StoredFrom;
 pub use subjects::{Room, RoomToken};
 pub use subscription::{RoomDelivery, RoomNews, RoomSubscription};

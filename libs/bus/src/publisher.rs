@@ -7,8 +7,9 @@ use async_nats::jetstream::context::PublishAckFuture;
 use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 use ingot_project::ProjectId;
+use tokio::sync::watch;
 
-use crate::connection::Headers;
+use crate::connection::{Headers, Interruption};
 use crate::{Bus, BusError, Room, RoomMessage};
 
 /// Most messages sent and not yet confirmed.
@@ -32,6 +33,7 @@ pub struct RoomPublisher {
     project: ProjectId,
     window: VecDeque<Unconfirmed>,
     window_bytes: usize,
+    interruptions: watch::Receiver<Interruption>,
     /// Id of the last message that the stream has for certain, or that is in the window.
     last: Option<String>,
 }
@@ -43,12 +45,15 @@ struct Unconfirmed {
     headers: async_nats::HeaderMap,
     body: Bytes,
     confirmation: Option<PublishAckFuture>,
+    /// Number of the connection that it was sent on.
+    connection: u64,
 }
 
 impl RoomPublisher {
     /// A publisher with nothing under way.
     pub fn new(bus: Bus, project: ProjectId) -> Self {
         Self {
+            interruptions: bus.interruptions(),
             bus,
             project,
             window: VecDeque::new(),
@@ -90,9 +95,11 @@ impl RoomPublisher {
             headers: headers.0,
             body,
             confirmation: None,
+            connection: 0,
         };
         // Without a predecessor the first one goes alone, so that the chain starts on firm ground.
         let alone = self.last.is_none();
+        unconfirmed.connection = self.interruptions.borrow().number;
         unconfirmed.confirmation = self.send(&unconfirmed, self.last.as_deref()).await;
         self.last = Some(unconfirmed.id.clone());
         self.window_bytes += unconfirmed.body.len();
@@ -115,10 +122,20 @@ impl RoomPublisher {
         let mut pause = FIRST_PAUSE;
         while let Some(first) = self.window.front_mut() {
             let failure = match first.confirmation.take() {
-                Some(confirmation) => match confirmation.await {
-                    Ok(_stored) => break,
-                    Err(error) => error.to_string(),
-                },
+                Some(confirmation) => {
+                    let sent_on = first.connection;
+                    tokio::select! {
+                        biased;
+                        confirmed = confirmation => match confirmed {
+                            Ok(_stored) => break,
+                            Err(error) => error.to_string(),
+                        },
+                        // What was under way on a former connection will not be confirmed.
+                        Ok(_) = self.interruptions.wait_for(|last| last.number != sent_on) => {
+                            "connected anew".to_owned()
+                        }
+                    }
+                }
                 None => "not sent".to_owned(),
             };
             tracing::warn!(project = %self.project, %failure, "room messages are sent again");
@@ -158,9 +175,10 @@ impl RoomPublisher {
             };
             let id = message.id.clone();
             if position > 0 {
+                let connection = self.interruptions.borrow().number;
                 let confirmation = self.send(message, previous.as_deref()).await;
                 if let Some(message) = self.window.get_mut(position) {
-                    message.confirmation = confirmation;
+                    (message.confirmation, message.connection) = (confirmation, connection);
                 }
             }
             previous = Some(id);

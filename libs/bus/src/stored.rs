@@ -7,6 +7,7 @@ use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use futures::StreamExt;
+use time::OffsetDateTime;
 
 use crate::connection::Headers;
 use crate::{Bus, BusError, Room, RoomDelivery, RoomMessage, subjects};
@@ -15,6 +16,17 @@ use crate::{Bus, BusError, Room, RoomDelivery, RoomMessage, subjects};
 const BATCH: usize = 500;
 /// The server forgets a reader that asks for nothing for so long.
 const READER_LIFE: Duration = Duration::from_secs(30);
+
+/// Where reading begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredFrom {
+    /// With the oldest message that the stream has.
+    Beginning,
+    /// With the first message above a sequence.
+    Above(u64),
+    /// With the first message that the stream got at or after a time.
+    Time(OffsetDateTime),
+}
 
 /// A message as the stream keeps it.
 pub(crate) struct StoredMessage {
@@ -75,20 +87,27 @@ pub(crate) async fn read(
 }
 
 impl Bus {
-    /// The messages of a room that the stream still has with a sequence above `after`, oldest
-    /// first.
+    /// The messages of a room that the stream still has, oldest first.
     ///
     /// # Errors
     /// NATS does not answer, or the reading broke off.
-    pub async fn stored(&self, room: &Room, after: u64) -> Result<Vec<RoomDelivery>, BusError> {
+    pub async fn stored(
+        &self,
+        room: &Room,
+        from: StoredFrom,
+    ) -> Result<Vec<RoomDelivery>, BusError> {
         let stream = self
             .jetstream()
             .get_stream_no_info(subjects::room_stream(&room.project))
             .await?;
-        let mut deliveries = Vec::new();
-        let from = DeliverPolicy::ByStartSequence {
-            start_sequence: after.saturating_add(1),
+        let from = match from {
+            StoredFrom::Beginning => DeliverPolicy::All,
+            StoredFrom::Above(sequence) => DeliverPolicy::ByStartSequence {
+                start_sequence: sequence.saturating_add(1),
+            },
+            StoredFrom::Time(start_time) => DeliverPolicy::ByStartTime { start_time },
         };
+        let mut deliveries = Vec::new();
         read(&stream, room.stream_subject(), from, |stored| {
             deliveries.extend(delivery(
                 room,

@@ -42,6 +42,9 @@ pub(crate) fn invalidation(project: &ProjectId) -> String {
     format!("ingot.cache.{project}")
 }
 
+/// What nodes tell each other about themselves.
+pub(crate) const PEERS: &str = "ingot.peers";
+
 /// A channel of a project, as fan-out nodes join it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Room {
@@ -80,6 +83,12 @@ impl Room {
     pub(crate) fn delivery_subject(&self) -> String {
         let token = RoomToken::of(&self.channel);
         format!("ingot.room.{}.{}", self.project, token.as_str())
+    }
+
+    /// Subject on which nodes tell each other who is in the room.
+    pub(crate) fn presence_subject(&self) -> String {
+        let token = RoomToken::of(&self.channel);
+        format!("ingot.presence.{}.{}", self.project, token.as_str())
     }
 }
 

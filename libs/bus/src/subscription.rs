@@ -10,7 +10,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::connection::{Headers, Interruption};
-use crate::stored::delivery;
+use crate::stored::{StoredFrom, delivery};
 use crate::{Bus, BusError, Room, RoomMessage, subjects};
 
 /// Missed messages that are fetched one by one, which is quickest for few.
@@ -197,7 +197,8 @@ impl RoomSubscription {
 
     /// Fetches all that the stream has. Returns whether there was anything.
     async fn fetch_rest(&mut self) -> Result<bool, BusError> {
-        let fetched = self.bus.stored(&self.room, self.last).await?;
+        let from = StoredFrom::Above(self.last);
+        let fetched = self.bus.stored(&self.room, from).await?;
         metrics::counter!("bus_room_messages_fetched_total").increment(fetched.len() as u64);
         let Some(last) = fetched.last() else {
             return Ok(false);

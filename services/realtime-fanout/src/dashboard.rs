@@ -24,7 +24,7 @@ pub(crate) async fn feed(node: Arc<Node>, room: Arc<Room>) {
                 while let Some(event) = events.next().await {
                     let meta = Meta::system(Some("role:project_admin"));
                     let body = with_meta(&body(event).to_string(), &meta);
-                    room.emit(&event_frame("data:update", &body), None);
+                    room.emit(&event_frame("data:update", &body));
                 }
                 room.set_fed(false);
             }

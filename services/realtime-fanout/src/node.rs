@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::RealtimeSettings;
 use crate::audience::Counts;
+use crate::presence::{Peers, keep_company, say_bye};
 use crate::rooms::{Meta, Rooms, with_meta};
 use crate::session::{EngineSocket, event_frame};
 
@@ -79,8 +80,10 @@ pub(crate) struct Node {
     pub(crate) tasks: TaskTracker,
     /// Not ready any more.
     stopping: AtomicBool,
-    /// Takes no new sockets any more.
-    draining: AtomicBool,
+    /// What other nodes say.
+    pub(crate) peers: Peers,
+    /// Cancelled when it takes no new sockets any more.
+    draining: CancellationToken,
 }
 
 impl fmt::Debug for Node {
@@ -92,7 +95,7 @@ impl fmt::Debug for Node {
 }
 
 impl Node {
-    /// A node without sockets, and its task that reports audiences.
+    /// A node without sockets, and its task that knows the other nodes.
     pub(crate) fn start(
         bus: Bus,
         pools: Pools,
@@ -101,8 +104,10 @@ impl Node {
     ) -> Arc<Self> {
         let authenticator = Authenticator::new(pools.clone());
         authenticator.watch(&bus, shutdown);
+        let id = NodeId::random();
+        let (peers, letters) = Peers::new(id.as_str());
         let node = Arc::new(Self {
-            id: NodeId::random(),
+            id,
             bus,
             pools,
             authenticator,
@@ -112,26 +117,38 @@ impl Node {
             sockets: DashMap::new(),
             tasks: TaskTracker::new(),
             stopping: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
+            peers,
+            draining: CancellationToken::new(),
         });
+        let company = keep_company(Arc::clone(&node), letters);
+        node.tasks.spawn(company);
         tracing::info!(node = node.id.as_str(), "this node's name");
         node
     }
 
     /// Whether new sockets should go to another node.
     pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        self.draining.is_cancelled()
     }
 
-    /// Reports audiences until `shutdown`. Then, after `delay`, refuses new sockets, says good-bye to
+    /// Cancelled when new sockets should go to another node.
+    pub(crate) fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Reports audiences and sweeps rooms until `shutdown`. Then, after `delay`, refuses new sockets, says good-bye to
     /// all others, closes their transports (never the namespace: clients would not come back) and
     /// waits for the tasks.
     pub(crate) async fn close_on(self: Arc<Self>, shutdown: CancellationToken, delay: Duration) {
         let reporting = self.counts.report_for_ever(&self.bus);
-        shutdown.run_until_cancelled(reporting).await;
+        let sweeping = self.rooms.sweep_for_ever();
+        shutdown
+            .run_until_cancelled(async { tokio::join!(reporting, sweeping) })
+            .await;
         self.stopping.store(true, Ordering::Release);
         tokio::time::sleep(delay).await;
-        self.draining.store(true, Ordering::Release);
+        self.draining.cancel();
+        say_bye(&self).await;
         let sockets: Vec<Arc<EngineSocket>> = self
             .sockets
             .iter()

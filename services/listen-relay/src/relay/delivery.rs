@@ -29,7 +29,7 @@ const BATCH: usize = 200;
 /// Most ids that one look at the missed messages returns.
 const MISSED: i64 = 20_000;
 /// Pause between heartbeats while nothing happens.
-const IDLE_BEAT: Duration = Duration::from_secs(2);
+const IDLE_BEAT: Duration = Duration::from_millis(500);
 /// Pause between a delivery and the heartbeat that lets us save how far we are.
 const BUSY_BEAT: Duration = Duration::from_millis(250);
 /// A heartbeat that takes longer to come back means that nothing else comes either.

@@ -21,9 +21,9 @@ use super::store;
 
 /// How often a standby asks for the lock.
 const POLL: Duration = Duration::from_millis(200);
-/// A standby that hears no heartbeat for so long begins a new term. The active relay sends one at
-/// least every two seconds.
-const SILENCE: Duration = Duration::from_millis(4500);
+/// A standby that hears no heartbeat for so long begins a new term. The active relay sends two
+/// in a second at least.
+const SILENCE: Duration = Duration::from_millis(2200);
 /// Longest wait for an answer of the database; longer means that the peer is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the sending of a heartbeat, which costs the database nothing.
@@ -58,7 +58,7 @@ impl Leadership {
         // A dead peer must be noticed by the server too, for only then is the lock free.
         let options = project
             .connect_options(LoginRole::Service)
-            .application_name("ingot-listen-relay")
+            .application_name(store::FOLLOWING)
             .options([
                 ("tcp_keepalives_idle", "5"),
                 ("tcp_keepalives_interval", "2"),

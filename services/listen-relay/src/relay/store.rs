@@ -11,6 +11,11 @@ use uuid::Uuid;
 /// Advisory locks belong to one database.
 pub const LOCK: i32 = 0x72_65_6c_61;
 
+/// What the connection calls itself while it follows notifications, and while it looks for messages
+/// that it missed: that one statement may take long when there are many.
+pub(super) const FOLLOWING: &str = "ingot-listen-relay";
+const CATCHING_UP: &str = "ingot-listen-relay catching up";
+
 /// A row of `realtime.messages` whose channel is enabled.
 #[derive(Debug)]
 pub(super) struct MessageRow {
@@ -28,7 +33,7 @@ pub(super) struct MessageRow {
 
 /// Takes the lock of the next term if nobody leads or, where `silent` says that whoever leads is not
 /// heard, of the term after his; he is cut off then. Returns its number; `None` if somebody else
-/// leads. Who is not heard because a statement of his takes its time does lead.
+/// leads. Who is not heard because he looks for missed messages does lead, for a minute.
 pub(super) async fn begin_term(
     listener: &mut PgListener,
     silent: bool,
@@ -38,7 +43,10 @@ pub(super) async fn begin_term(
             l.objid::bigint::int,
             l.pid,
             coalesce(
-                a.state = 'active' and a.query_start > clock_timestamp() - interval '1 min', false
+                a.application_name = $2
+                and a.state = 'active'
+                and a.query_start > clock_timestamp() - interval '1 min',
+                false
             )
         from pg_locks as l
         left join pg_stat_activity as a on a.pid = l.pid
@@ -51,6 +59,7 @@ pub(super) async fn begin_term(
         limit 1",
     )
     .bind(LOCK)
+    .bind(CATCHING_UP)
     .fetch_optional(&mut *listener)
     .await?;
     let term = match leading {
@@ -147,7 +156,8 @@ pub(super) async fn missed(
     after: i64,
     limit: i64,
 ) -> Result<Vec<(Uuid, i64)>, sqlx::Error> {
-    sqlx::query_as(
+    name(&mut *listener, CATCHING_UP).await?;
+    let missed = sqlx::query_as(
         "select id, sequence
         from (
             select m.id, m.sequence, m.xid
@@ -170,8 +180,16 @@ pub(super) async fn missed(
     .bind(upto)
     .bind(after)
     .bind(limit)
-    .fetch_all(listener)
-    .await
+    .fetch_all(&mut *listener)
+    .await?;
+    name(listener, FOLLOWING).await?;
+    Ok(missed)
+}
+
+async fn name(listener: &mut PgListener, name: &str) -> Result<(), sqlx::Error> {
+    let set = sqlx::query("select set_config('application_name', $1, false)").bind(name);
+    listener.execute(set).await?;
+    Ok(())
 }
 
 /// The messages of `ids` in the order of `ids`, without those that `delivered` sees, whose channel

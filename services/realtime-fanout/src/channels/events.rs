@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::arguments::{EventData, present};
 use super::is_protocol_event;
 use super::service::{self, Missed, Publication, PublishError, SubscribeError};
-use crate::presence::Member;
+use crate::presence;
 use crate::session::{Membership, Violation, ack_frame, event_frame};
 
 /// `{channel}` of subscribe and unsubscribe; `since` is an addition of ours to the former.
@@ -38,7 +38,7 @@ struct SubscribeAnswer<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    presence: Option<Presence>,
+    presence: Option<Presence<'a>>,
     /// Whether messages since the one named may be lost; only where one was named.
     #[serde(skip_serializing_if = "Option::is_none")]
     gap: Option<bool>,
@@ -47,8 +47,8 @@ struct SubscribeAnswer<'a> {
 }
 
 #[derive(Serialize)]
-struct Presence {
-    members: Vec<Member>,
+struct Presence<'a> {
+    members: &'a RawValue,
 }
 
 #[derive(Serialize)]
@@ -99,19 +99,18 @@ async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack
     match subscribed {
         Ok(subscription) => {
             let gap = subscription.missed.as_ref();
-            answer(&SubscribeAnswer {
-                ok: true,
-                channel,
-                presence: Some(Presence {
-                    members: subscription.members,
-                }),
-                gap: gap.map(|missed| matches!(missed, Missed::Forgotten)),
-                error: None,
+            let (node, client) = (&membership.node, &membership.client);
+            presence::enter(node, &subscription.room, client, |members| {
+                answer(&SubscribeAnswer {
+                    ok: true,
+                    channel,
+                    presence: serde_json::from_str(members)
+                        .ok()
+                        .map(|members| Presence { members }),
+                    gap: gap.map(|missed| matches!(missed, Missed::Forgotten)),
+                    error: None,
+                });
             });
-            // After the answer, so that the newcomer knows the members before anybody hears of it.
-            if let Some(joined) = subscription.joined {
-                joined.announce(&membership.client);
-            }
             if let Some(Missed::Known(replay)) = subscription.missed {
                 replay.run(&membership.client).await;
             }

@@ -4,20 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_identity::{Identity, Role};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::is_server_event;
 use super::store::{self, Message, StoreError};
-use crate::presence::{Member, kind_and_id};
-use crate::rooms::{Meta, Replay, Room, SILENT, with_meta};
-use crate::session::{Client, Membership, event_frame};
+use crate::presence;
+use crate::rooms::{Replay, Room, SILENT};
+use crate::session::Membership;
 
 /// Longest channel name, in bytes.
 const MAX_CHANNEL_NAME: usize = 4096;
 /// How long a subscription may wait until the room's messages are sure to arrive. Clients wait ten
 /// seconds for the answer.
 const FEED_PATIENCE: Duration = Duration::from_secs(6);
+/// How long it may wait for what other nodes say of the room's members.
+const PRESENCE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a subscription was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +45,9 @@ pub(super) enum PublishError {
     Internal,
 }
 
-/// A subscription that stands.
+/// A subscription that stands; its socket has yet to take its place among the members.
 pub(super) struct Subscription {
-    /// Everybody in the channel, the subscriber included.
-    pub(super) members: Vec<Member>,
-    /// A member that others have yet to hear of.
-    pub(super) joined: Option<Joined>,
+    pub(super) room: Arc<Room>,
     /// What the subscriber missed, if it asked.
     pub(super) missed: Option<Missed>,
 }
@@ -64,26 +62,6 @@ pub(super) enum Missed {
     Forgotten,
 }
 
-/// A member whose first socket came.
-pub(super) struct Joined {
-    room: Arc<Room>,
-    channel: String,
-    member: Member,
-}
-
-impl Joined {
-    /// Tells everybody else in the channel.
-    pub(super) fn announce(&self, client: &Client) {
-        announce(
-            "presence:join",
-            &self.room,
-            &self.channel,
-            &self.member,
-            client,
-        );
-    }
-}
-
 /// What a client wants to publish; texts as it sent them.
 pub(super) struct Publication<'a> {
     pub(super) channel: &'a str,
@@ -92,8 +70,7 @@ pub(super) struct Publication<'a> {
     pub(super) payload: Option<&'a str>,
 }
 
-/// Subscribes a socket to a literal channel name. Asking again asks for permission again, and
-/// answers with the members of now; a refusal then leaves the standing subscription alone. `since`
+/// Subscribes a socket to a literal channel name. Asking again asks for permission again; a refusal then leaves the standing subscription alone. `since`
 /// names the last message that the client saw, if it wants those after it.
 pub(super) async fn subscribe(
     membership: &mut Membership,
@@ -126,6 +103,8 @@ pub(super) async fn subscribe(
     let room = membership.enter(channel, above);
     let ready = async {
         room.fed().await;
+        // Another node that does not answer keeps nobody out.
+        let _late = tokio::time::timeout(PRESENCE_PATIENCE, room.known()).await;
         match since {
             None => Ok(None),
             Some(_) if subscribed => Ok(Some(Missed::Nothing)),
@@ -138,21 +117,7 @@ pub(super) async fn subscribe(
         }
         return Err(SubscribeError::Internal);
     };
-    let (kind, id) = kind_and_id(identity, client.id());
-    let (member, members) = room.roster(|roster| {
-        let member = roster.join(kind, &id, client.id());
-        (member, roster.snapshot())
-    });
-    let joined = member.map(|member| Joined {
-        room,
-        channel: channel.to_owned(),
-        member,
-    });
-    Ok(Subscription {
-        members,
-        joined,
-        missed,
-    })
+    Ok(Subscription { room, missed })
 }
 
 async fn missed(
@@ -175,14 +140,11 @@ async fn missed(
 
 /// Takes a socket out of a channel, and tells the others if its member is gone with it.
 pub(crate) fn leave(membership: &mut Membership, channel: &str) {
-    let Some(room) = membership.exit(channel) else {
-        return;
-    };
-    let client = &membership.client;
-    let (kind, id) = kind_and_id(client.identity(), client.id());
-    if let Some(member) = room.roster(|roster| roster.leave(kind, &id, client.id())) {
-        announce("presence:leave", &room, channel, &member, client);
+    // Before the room may close: whoever opens it anew joins after this.
+    if let Some(room) = membership.room(channel) {
+        presence::exit(&membership.node, room, &membership.client);
     }
+    membership.exit(channel);
 }
 
 /// Stores a message as its sender; it comes back to everybody through the relay.
@@ -259,10 +221,4 @@ fn sender_id(identity: &Identity) -> Option<Uuid> {
     (identity.role == Role::Authenticated)
         .then(|| subject.parse().ok())
         .flatten()
-}
-
-fn announce(event: &str, room: &Room, channel: &str, member: &Member, client: &Client) {
-    let body = json!({ "member": member }).to_string();
-    let frame = event_frame(event, &with_meta(&body, &Meta::system(Some(channel))));
-    room.emit(&frame, Some(client.id()));
 }

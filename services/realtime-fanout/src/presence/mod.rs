@@ -1,21 +1,16 @@
-//! Who is in a channel (contract, realtime §6).
+//! Who is in a channel, over all nodes (contract, realtime §6).
 //!
-//! [`Roster`] knows the members of one channel on this node and says which changes others must
-//! hear of. Members of other nodes are not known here yet; what joins and leaves is decided in
-//! this one place, so that they can be added without touching sessions or channels.
+//! A node decides for its own sockets and tells the others: [`changes`] is what joins and leaves,
+//! here and elsewhere; [`roster`] keeps the members of one channel; [`feed`] hears of one channel
+//! from the other nodes, [`peers`] of the nodes themselves. A node that is not heard any more has
+//! no members. Nobody keeps more than the members of the rooms that its own sockets are in.
 
+mod changes;
+mod feed;
+mod peers;
 mod roster;
 
-pub(crate) use roster::{Member, MemberKind, Roster};
-
-use ingot_identity::{Credential, Identity};
-
-use crate::session::SocketId;
-
-/// How a socket appears to others: users by their id, keys by their socket.
-pub(crate) fn kind_and_id(identity: &Identity, socket: &SocketId) -> (MemberKind, String) {
-    match (identity.credential, &identity.subject) {
-        (Credential::Token, Some(subject)) => (MemberKind::User, subject.clone()),
-        _ => (MemberKind::Anonymous, socket.as_str().to_owned()),
-    }
-}
+pub(crate) use changes::{enter, exit};
+pub(crate) use feed::feed;
+pub(crate) use peers::{Peers, keep_company, say_bye};
+pub(crate) use roster::Roster;

@@ -36,6 +36,14 @@ impl Meta {
         }
     }
 
+    /// Of somebody's joining or leaving.
+    pub(crate) fn presence(channel: &str, event: Uuid) -> Self {
+        Self {
+            message_id: event,
+            ..Self::system(Some(channel))
+        }
+    }
+
     /// Of a published message. The channel has its room's prefix, which presence events have not.
     pub(super) fn message(message: &RoomMessage) -> Self {
         Self {

@@ -14,6 +14,7 @@ use super::store;
 use crate::channels::is_protocol_event;
 use crate::dashboard;
 use crate::node::Node;
+use crate::presence;
 use crate::session::event_frame;
 
 /// Pauses between attempts to join the room on the bus.
@@ -30,6 +31,11 @@ pub(super) fn start(node: &Arc<Node>, room: &Arc<Room>) {
     match room.name() {
         RoomName::Channel(channel) => {
             let channel = channel.clone();
+            let company = presence::feed(Arc::clone(node), Arc::clone(room), channel.clone());
+            node.tasks.spawn({
+                let closed = closed.clone();
+                async move { closed.run_until_cancelled(Box::pin(company)).await }
+            });
             node.tasks.spawn(async move {
                 closed
                     .run_until_cancelled(Box::pin(feed(feeding, fed, channel)))

@@ -1,14 +1,19 @@
 //! All rooms with a member on this node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dashmap::DashMap;
 use ingot_project::ProjectId;
 
 use super::feed;
+use super::log::Log;
 use super::room::{Room, RoomName};
 use crate::node::Node;
 use crate::session::Client;
+
+/// How often rooms forget; a message is kept for between one and two times as long.
+const SWEEP_EVERY: Duration = Duration::from_secs(20);
 
 /// Rooms by project and name. A room exists while it has a member; so does its feed.
 #[derive(Default)]
@@ -37,6 +42,27 @@ impl Rooms {
         });
         entry.add(client, above);
         Arc::clone(entry.value())
+    }
+
+    /// The room of a channel, if it has a member here.
+    pub(crate) fn find(&self, project: &ProjectId, channel: &str) -> Option<Arc<Room>> {
+        let key = (project.clone(), RoomName::Channel(channel.to_owned()));
+        self.rooms.get(&key).map(|room| Arc::clone(room.value()))
+    }
+
+    /// Does something with every room.
+    pub(crate) fn for_each(&self, mut work: impl FnMut(&Room)) {
+        for room in &self.rooms {
+            work(room.value());
+        }
+    }
+
+    /// Lets all rooms forget the messages of more than a while ago; never ends.
+    pub(crate) async fn sweep_for_ever(&self) {
+        loop {
+            tokio::time::sleep(SWEEP_EVERY).await;
+            self.for_each(|room| room.log(Log::sweep));
+        }
     }
 
     /// Takes a socket out of a room; the last one closes it.

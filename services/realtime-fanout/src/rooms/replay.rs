@@ -4,18 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, sleep_until};
+use ingot_bus::{BusError, StoredFrom};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::feed::encode;
-use super::log::{Following, LOG_LIFE, Log};
+use super::log::{Following, Log};
 use super::room::{Room, RoomName};
+use super::store;
 use crate::node::Node;
 use crate::session::Client;
 
 /// A seat above this sequence hears nothing of the feed: its replay has yet to end.
 pub(crate) const SILENT: u64 = u64::MAX;
 
+/// How much earlier than a client needs it a log begins: others will have seen less. Also the most
+/// by which the clocks of PostgreSQL and NATS may differ.
+const EARLIER: Duration = Duration::from_secs(15);
 /// Messages taken from the log at once.
 const CHUNK: usize = 64;
 /// How long a client may take for one chunk.
@@ -41,9 +46,13 @@ impl Replay {
         node: &Arc<Node>,
         room: &Arc<Room>,
         message: Uuid,
-    ) -> Result<Option<Self>, ingot_bus::BusError> {
-        fill_log(node, room).await?;
-        let sequence = room.log(|log| log.as_mut()?.sequence_of(message));
+    ) -> Result<Option<Self>, BusError> {
+        let find = || room.log(|log| log.sequence_of(message));
+        let mut sequence = find();
+        if sequence.is_none() {
+            fill_log(node, room, message).await?;
+            sequence = find();
+        }
         Ok(sequence.map(|sequence| Self {
             node: Arc::clone(node),
             room: Arc::clone(room),
@@ -57,17 +66,17 @@ impl Replay {
         loop {
             // Under the log's lock, so that the feed adds nothing between the end and the seat.
             let following = self.room.log(|log| {
-                let following = log.as_mut()?.following(self.sequence, chunk);
+                let following = log.following(self.sequence, chunk);
                 if matches!(&following, Following::Entries(entries) if entries.is_empty()) {
                     self.room.seat_above(client.id(), self.sequence);
                 }
-                Some(following)
+                following
             });
             let entries = match following {
-                Some(Following::Entries(entries)) if entries.is_empty() => return,
-                Some(Following::Entries(entries)) => entries,
+                Following::Entries(entries) if entries.is_empty() => return,
+                Following::Entries(entries) => entries,
                 // It was so slow that the room has forgotten what it still needs.
-                Some(Following::Forgotten) | None => return client.disconnect("slow"),
+                Following::Forgotten => return client.disconnect("slow"),
             };
             if !self.wait_for_space(client).await {
                 return client.disconnect("slow");
@@ -96,54 +105,49 @@ impl Replay {
     }
 }
 
-/// Reads the room's messages from the stream, unless somebody did so a moment ago.
-async fn fill_log(node: &Arc<Node>, room: &Arc<Room>) -> Result<(), ingot_bus::BusError> {
-    let _only = room.filling.lock().await;
+/// Reads the room's messages from the stream, as far back as a message needs it, unless somebody did
+/// so a moment ago.
+async fn fill_log(node: &Arc<Node>, room: &Arc<Room>, message: Uuid) -> Result<(), BusError> {
     let RoomName::Channel(channel) = room.name() else {
         return Ok(());
     };
-    if room.log(|log| log.as_ref().is_some_and(Log::is_usable)) {
+    let from = beginning(node, room, message).await;
+    let _only = room.filling.lock().await;
+    if room.log(|log| log.reaches_back_to(from)) {
         return Ok(());
     }
+    // From here on all of the feed's messages are kept, so that none is missing behind the stream's.
+    let number = room.log(|log| {
+        log.keep();
+        log.number()
+    });
     let bus_room = ingot_bus::Room {
         project: room.project().clone(),
         channel: channel.clone(),
     };
-    // From here on the feed's messages are kept, so that none is missing behind the stream's.
-    room.log(|log| *log = Some(Log::after(0)));
-    let stored = node.bus.stored(&bus_room, 0).await?;
-    let mut whole = Log::after(0);
-    for delivery in stored {
-        whole.push(encode(node, room, delivery).await);
+    let mut stored = Vec::new();
+    for delivery in node.bus.stored(&bus_room, from).await? {
+        stored.push(encode(node, room, delivery).await);
     }
+    let stored = Log::of(stored, from);
     room.log(|log| {
-        let fed = log.take();
-        if let Some(Following::Entries(entries)) = fed.map(|mut fed| fed.following(0, usize::MAX)) {
-            for entry in entries {
-                whole.push(entry);
-            }
+        // Otherwise the room has started over, and disconnected its sockets.
+        if log.number() == number {
+            log.fill(stored);
         }
-        whole.complete();
-        *log = Some(whole);
     });
-    node.tasks.spawn(forget_log(Arc::clone(room)));
     Ok(())
 }
 
-/// Drops the log when nobody has used it for a while.
-async fn forget_log(room: Arc<Room>) {
-    let closed = room.closed();
-    let forgotten = async {
-        loop {
-            sleep_until(Instant::now() + LOG_LIFE).await;
-            let gone = room.log(|log| {
-                log.take_if(|log| !log.is_usable());
-                log.is_none()
-            });
-            if gone {
-                return;
-            }
+/// Where to look for a message. The stream cannot be searched by ids; the message's row tells when
+/// its transaction began, which was before the stream got it.
+async fn beginning(node: &Node, room: &Room, message: Uuid) -> StoredFrom {
+    match store::published_at(&node.pools, room.project(), message).await {
+        Ok(Some(time)) => StoredFrom::Time(time - EARLIER),
+        Ok(None) => StoredFrom::Beginning,
+        Err(error) => {
+            tracing::debug!(%error, "cannot look up a message, reading the whole room");
+            StoredFrom::Beginning
         }
-    };
-    closed.run_until_cancelled(forgotten).await;
+    }
 }

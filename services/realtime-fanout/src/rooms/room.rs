@@ -1,11 +1,10 @@
 //! One room of one project on this node.
 //!
 //! Messages of the feed reach only members that are past their replay: each seat knows from which
-//! sequence on its socket hears. The log, while there is one, gets a message under the same lock
-//! as the members, so that nothing falls between replay and feed.
+//! sequence on its socket hears. The log gets a message under the same lock as the members, so that nothing falls between replay and feed.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use engineioxide::Str;
@@ -33,6 +32,8 @@ struct Seat {
     client: Arc<Client>,
     /// It hears the feed's messages above this sequence.
     above: AtomicU64,
+    /// It knows who is in the room, and hears who joins and leaves.
+    present: AtomicBool,
 }
 
 /// What became of a message.
@@ -49,13 +50,15 @@ pub(crate) struct Room {
     project: ProjectId,
     name: RoomName,
     members: RwLock<HashMap<SocketId, Seat>>,
-    log: Mutex<Option<Log>>,
+    log: Mutex<Log>,
     /// Held by the one task that fills the log.
     pub(super) filling: tokio::sync::Mutex<()>,
     roster: Mutex<Roster>,
     /// Whether the feed is in place, if the room needs one: nothing published from then on is
     /// missed.
     fed: watch::Sender<bool>,
+    /// Whether the members on other nodes are known.
+    known: watch::Sender<bool>,
     closed: CancellationToken,
 }
 
@@ -69,6 +72,7 @@ impl Room {
             filling: tokio::sync::Mutex::default(),
             roster: Mutex::default(),
             fed: watch::Sender::new(false),
+            known: watch::Sender::new(false),
             closed: CancellationToken::new(),
         }
     }
@@ -86,6 +90,7 @@ impl Room {
         let seat = Seat {
             client: Arc::clone(client),
             above: AtomicU64::new(above),
+            present: AtomicBool::new(false),
         };
         self.members
             .write()
@@ -107,17 +112,31 @@ impl Room {
             .is_empty()
     }
 
-    /// Sends a frame to every member but `except`. Returns to how many. A member that does not
-    /// take it is disconnected, and holds up nobody.
-    pub(crate) fn emit(&self, frame: &Str, except: Option<&SocketId>) -> u32 {
+    /// Sends a frame to every member. One that does not take it is disconnected, and holds up
+    /// nobody.
+    pub(crate) fn emit(&self, frame: &Str) {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-        let mut reached = 0;
+        for seat in members.values() {
+            seat.client.send(frame.clone());
+        }
+    }
+
+    /// As [`Room::emit`], to those who know who is here, without `except`.
+    pub(crate) fn emit_present(&self, frame: &Str, except: Option<&SocketId>) {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for (socket, seat) in members.iter() {
-            if Some(socket) != except && seat.client.send(frame.clone()) {
-                reached += 1;
+            if Some(socket) != except && seat.present.load(Ordering::Relaxed) {
+                seat.client.send(frame.clone());
             }
         }
-        reached
+    }
+
+    /// A member knows who is here.
+    pub(crate) fn seat_present(&self, socket: &SocketId) {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = members.get(socket) {
+            seat.present.store(true, Ordering::Relaxed);
+        }
     }
 
     /// Hands a message of the feed to every member that is to hear it.
@@ -137,9 +156,7 @@ impl Room {
                 }
             }
         }
-        if let Some(log) = log.as_mut() {
-            log.push(entry);
-        }
+        log.push(entry);
         delivered
     }
 
@@ -157,14 +174,14 @@ impl Room {
     }
 
     /// What `change` does to the log. The feed waits meanwhile.
-    pub(super) fn log<T>(&self, change: impl FnOnce(&mut Option<Log>) -> T) -> T {
+    pub(super) fn log<T>(&self, change: impl FnOnce(&mut Log) -> T) -> T {
         change(&mut self.log.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Messages may be lost that nobody can get any more. Everybody is disconnected, so that they
     /// notice, and the log is dropped: sequences may count from 1 again.
     pub(super) fn start_over(&self) {
-        self.log(|log| *log = None);
+        self.log(Log::start_over);
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for seat in members.values() {
             seat.client.disconnect("gap");
@@ -174,6 +191,18 @@ impl Room {
     /// What `change` does to the room's roster.
     pub(crate) fn roster<T>(&self, change: impl FnOnce(&mut Roster) -> T) -> T {
         change(&mut self.roster.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The members on other nodes are known.
+    pub(crate) fn set_known(&self) {
+        self.known
+            .send_if_modified(|known| !std::mem::replace(known, true));
+    }
+
+    /// Returns when the members on other nodes are known.
+    pub(crate) async fn known(&self) {
+        // The sender lives as long as the room, so waiting cannot fail.
+        self.known.subscribe().wait_for(|known| *known).await.ok();
     }
 
     /// The feed is in place, or no longer.

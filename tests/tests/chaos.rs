@@ -1,0 +1,30 @@
+//! A part of the fault matrix, small enough for every run of the tests; `make chaos` has it all.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a failed step of a test is a failed test"
+)]
+
+use std::time::Duration;
+
+use ingot_e2e::chaos::{Chaos, Fault, Load};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_lost_doubled_or_reordered() {
+    let load = Load {
+        subscribers: 15,
+        channels: 6,
+        calm: Duration::from_secs(2),
+    };
+    let mut chaos = Chaos::start(load).await.unwrap();
+    for fault in [
+        Fault::RelayKilled,
+        Fault::NatsRestarted,
+        Fault::NodeKilled,
+        Fault::EdgeKilled,
+    ] {
+        let account = chaos.run(fault).await.unwrap();
+        assert!(account.is_flawless(), "{account}");
+        assert!(account.committed > 200, "{account}");
+    }
+}
