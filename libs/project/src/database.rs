@@ -97,12 +97,22 @@ impl Project {
     /// Password of a login role. It is derived from the project's key, so that services need no
     /// further secret and the migration service can set it without telling anyone.
     pub fn login_password(&self, role: LoginRole) -> Secret {
+        self.derived(&format!("ingot:login:v1:{}", role.name(&self.id)))
+    }
+
+    /// Key with which the project's webhooks are signed; their receivers know it, too. Derived as
+    /// the passwords are.
+    pub fn webhook_secret(&self) -> Secret {
+        self.derived(&format!("ingot:webhook:v1:{}", self.id))
+    }
+
+    fn derived(&self, purpose: &str) -> Secret {
         // HMAC takes a key of any length, so this cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.encryption_key.expose().as_bytes())
         else {
             unreachable!("HMAC-SHA-256 accepts keys of every length")
         };
-        mac.update(format!("ingot:login:v1:{}", role.name(&self.id)).as_bytes());
+        mac.update(purpose.as_bytes());
         Secret::new(hex::encode(mac.finalize().into_bytes()))
     }
 

@@ -6,8 +6,10 @@
 mod audience;
 mod relay;
 mod retention;
+mod webhooks;
 
 pub use relay::LOCK;
+use webhooks::WebhookSettings;
 
 use ingot_bus::{Bus, BusSettings};
 use ingot_http::ListenSettings;
@@ -39,6 +41,8 @@ ingot_config::configuration! {
         bus: BusSettings;
         /// When it deletes old messages.
         retention: RetentionSettings;
+        /// How webhooks are sent.
+        webhooks: WebhookSettings;
         /// The projects that it serves.
         registry: ProjectRegistry;
     }
@@ -50,11 +54,12 @@ ingot_config::configuration! {
 /// service recovers by itself.
 ///
 /// # Errors
-/// The address cannot be bound, or `NATS_URL` is no address.
+/// The address cannot be bound, `NATS_URL` is no address, or no HTTP client can be made.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let bus = Bus::connect(&config.bus, "ingot-listen-relay").await?;
     let pools = Pools::new(Arc::new(config.registry), config.pools);
     let tasks = TaskTracker::new();
+    let sender = webhooks::Sender::new(&config.webhooks)?;
     let mut statuses = Vec::new();
     for project in pools.registry().iter() {
         let status = relay::Status::new(project.id.clone());
@@ -64,6 +69,10 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
             pools.clone(),
             bus.clone(),
             config.retention.interval.0,
+            relay::Webhooks {
+                sender: sender.clone(),
+                longest_attempt: config.webhooks.timeout.0,
+            },
             status,
         );
         tasks.spawn(relay.run(shutdown.clone()));

@@ -96,6 +96,8 @@ impl Settings {
             ("INGOT_EDGE_DRAIN_TIMEOUT", "5"),
             ("INGOT_DRAIN_TIMEOUT", "5"),
             ("INGOT_LOG_FORMAT", "text"),
+            // Who develops here receives webhooks here.
+            ("INGOT_WEBHOOK_PRIVATE_TARGETS", "true"),
         ];
         for (variable, value) in changeable {
             settings.share(variable, environment.get(variable).unwrap_or(value));

@@ -27,6 +27,7 @@ pub(crate) fn router() -> Routes<App> {
         .route("/messages/stats", get(stats))
         .route("/permissions", get(permissions))
         .route("/config", get(config).patch(set_config))
+        .merge(super::webhooks::router())
 }
 
 async fn list_channels(

@@ -121,7 +121,7 @@ fn read_channel(text: &str) -> Result<Uuid, ApiError> {
 }
 
 /// An empty number counts as 0, as in the contract.
-fn read_number(
+pub(super) fn read_number(
     name: &str,
     text: Option<&str>,
     default: i64,

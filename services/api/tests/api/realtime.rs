@@ -75,6 +75,62 @@ async fn a_channel_lives_from_creation_to_removal() {
 }
 
 #[tokio::test]
+async fn webhooks_that_failed_are_listed_replayed_and_removed() {
+    let api = Api::start().await;
+    let channel = json!({ "pattern": "orders", "webhookUrls": ["https://example.com/hook"] });
+    assert_eq!(call(&api, "POST", "channels", channel).await.status, 201);
+    assert_eq!(get(&api, "webhooks/failures").await.body, json!([]));
+    let sql = "select realtime.publish('orders', 'e', jsonb_build_object('n', n))
+        from generate_series(1, 3) as n;
+        update realtime.webhook_deliveries
+        set failed_at = now(), attempts = 1, status = 500, error = 'no', counted = true;";
+    api.project.execute(sql).await.unwrap();
+    let failures = get(&api, "webhooks/failures?limit=2").await.body;
+    assert_eq!(failures.as_array().unwrap().len(), 2);
+    let failure = &failures[0];
+    assert_eq!(
+        (&failure["url"], &failure["channelName"], &failure["status"]),
+        (
+            &json!("https://example.com/hook"),
+            &json!("orders"),
+            &json!(500)
+        )
+    );
+    let id = failure["id"].as_str().unwrap();
+    let one = format!("webhooks/failures/{id}");
+    let replayed = call(&api, "POST", &format!("{one}/replay"), json!({})).await;
+    assert_eq!(replayed.body, json!({ "replayed": 1 }));
+    for (method, path) in [
+        ("POST", format!("{one}/replay")),
+        ("DELETE", one),
+        ("DELETE", "webhooks/failures/x".to_owned()),
+    ] {
+        let gone = call(&api, method, &path, json!({})).await;
+        assert_eq!(gone.refusal(), (404, "NOT_FOUND"), "{path}");
+    }
+    let other = failures[1]["id"].as_str().unwrap();
+    let removed = call(
+        &api,
+        "DELETE",
+        &format!("webhooks/failures/{other}"),
+        json!({}),
+    )
+    .await;
+    assert_eq!(removed.status, 200);
+    let rest = call(&api, "POST", "webhooks/failures/replay", json!({})).await;
+    assert_eq!(rest.body, json!({ "replayed": 1 }));
+    assert_eq!(get(&api, "webhooks/failures").await.body, json!([]));
+    let secret = get(&api, "webhooks/secret").await;
+    assert_eq!(secret.text("secret").len(), 64);
+    for path in ["webhooks/failures", "webhooks/secret"] {
+        let path = format!("/api/realtime/{path}");
+        assert_eq!(send(api.request("GET", &path)).await.status, 401);
+    }
+    let refused = get(&api, "webhooks/failures?limit=0").await;
+    assert_eq!(refused.refusal(), (400, "INVALID_INPUT"));
+}
+
+#[tokio::test]
 async fn messages_are_listed_counted_and_cleared() {
     let api = Api::start().await;
     let channel = call(&api, "POST", "channels", json!({ "pattern": "room" }))

@@ -15,6 +15,7 @@ use ingot_bus::{Bus, Headers, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, Se
 use ingot_project::ProjectId;
 use ingot_telemetry::HeaderCarrier;
 use serde_json::value::RawValue;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -47,6 +48,8 @@ struct Beat {
 
 pub(super) struct Delivery {
     leadership: Leadership,
+    /// Told of messages that have webhooks.
+    webhooks: Arc<Notify>,
     publisher: RoomPublisher,
     project: ProjectId,
     status: Arc<Status>,
@@ -63,12 +66,14 @@ pub(super) struct Delivery {
 impl Delivery {
     pub(super) fn new(
         leadership: Leadership,
+        webhooks: Arc<Notify>,
         bus: Bus,
         project: ProjectId,
         status: Arc<Status>,
     ) -> Self {
         Self {
             leadership,
+            webhooks,
             publisher: RoomPublisher::new(bus, project.clone()),
             project,
             status,
@@ -204,6 +209,9 @@ impl Delivery {
             // Only now, for it reserves space. Without it the first message would fail and be sent
             // again, which is also what heals a bus that is away at the moment.
             self.prepared = self.publisher.prepare().await.is_ok();
+        }
+        if rows.iter().any(|row| row.has_webhooks) {
+            self.webhooks.notify_one();
         }
         for row in rows {
             let (id, age) = (row.id, row.age);

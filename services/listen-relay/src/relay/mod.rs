@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ingot_bus::Bus;
 use ingot_project::{Pools, Project};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +21,8 @@ use leadership::Leadership;
 use status::Role;
 pub(crate) use status::{Status, health};
 pub use store::LOCK;
+
+use crate::webhooks::Sender;
 
 /// Pauses between attempts to reach the database; there is no last attempt.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -44,7 +47,14 @@ pub(crate) struct Relay {
     bus: Bus,
     /// Time between two deletions of old messages.
     retention_interval: Duration,
+    webhooks: Webhooks,
     status: Arc<Status>,
+}
+
+/// How the active relay sends webhooks.
+pub(crate) struct Webhooks {
+    pub(crate) sender: Sender,
+    pub(crate) longest_attempt: Duration,
 }
 
 impl Relay {
@@ -53,6 +63,7 @@ impl Relay {
         pools: Pools,
         bus: Bus,
         retention_interval: Duration,
+        webhooks: Webhooks,
         status: Arc<Status>,
     ) -> Self {
         Self {
@@ -60,6 +71,7 @@ impl Relay {
             pools,
             bus,
             retention_interval,
+            webhooks,
             status,
         }
     }
@@ -123,19 +135,32 @@ impl Relay {
             self.retention_interval,
             term.clone(),
         ));
+        let news = Arc::new(Notify::new());
+        let sending = tokio::spawn(crate::webhooks::send(
+            Arc::clone(&self.project),
+            self.pools.clone(),
+            self.webhooks.sender.clone(),
+            self.webhooks.longest_attempt,
+            Arc::clone(&news),
+            term.clone(),
+        ));
         let mut delivery = delivery::Delivery::new(
             leadership,
+            news,
             self.bus.clone(),
             self.project.id.clone(),
             Arc::clone(&self.status),
         );
         let ended = delivery.run(shutdown).await;
         term.cancel();
-        if let Err(error) = counting.await {
-            tracing::error!(%error, "the audience counter died");
-        }
-        if let Err(error) = retaining.await {
-            tracing::error!(%error, "the deletion of old messages died");
+        for (task, work) in [
+            (counting, "the audience counter"),
+            (retaining, "the deletion of old messages"),
+            (sending, "the sending of webhooks"),
+        ] {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "{work} died");
+            }
         }
         ended
     }

@@ -29,6 +29,8 @@ pub(super) struct MessageRow {
     pub(super) traceparent: Option<String>,
     /// Seconds since the publishing transaction began.
     pub(super) age: f64,
+    /// Its channel has webhooks.
+    pub(super) has_webhooks: bool,
 }
 
 /// Takes the lock of the next term if nobody leads or, where `silent` says that whoever leads is not
@@ -209,7 +211,8 @@ pub(super) async fn messages(
             m.sender_type,
             m.sender_id,
             left(m.traceparent, 64),
-            extract(epoch from clock_timestamp() - m.created_at)::float8
+            extract(epoch from clock_timestamp() - m.created_at)::float8,
+            coalesce(cardinality(c.webhook_urls) > 0, false)
         from unnest($1::uuid[]) with ordinality as wanted (id, place)
         join realtime.messages as m on m.id = wanted.id
         join realtime.channels as c on c.id = m.channel_id and c.enabled
@@ -230,6 +233,7 @@ pub(super) async fn messages(
             sender_id: row.try_get(5)?,
             traceparent: row.try_get(6)?,
             age: row.try_get::<Option<f64>, _>(7)?.unwrap_or(0.0),
+            has_webhooks: row.try_get(8)?,
         })
     })
     .fetch_all(listener)
