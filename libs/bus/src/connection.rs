@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use crate::observer::Observer;
 use crate::subjects;
-use crate::{Audience, DashboardEvent, Invalidation};
+use crate::{Audience, DashboardEvent, Invalidation, UsersDeleted};
 
 /// Longest wait for one request to the server.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -240,6 +240,24 @@ impl Bus {
         project: &ProjectId,
     ) -> Result<impl Stream<Item = Invalidation> + Send + Unpin + use<>, BusError> {
         self.subscribe_json(subjects::invalidation(project)).await
+    }
+
+    /// Tells realtime nodes which users are no more.
+    pub async fn publish_deleted_users(&self, deleted: &UsersDeleted) -> Result<(), BusError> {
+        self.publish_json(subjects::DELETED_USERS.to_owned(), deleted)
+            .await
+    }
+
+    /// Hears which users of any project are no more. When this returns, nothing said from then on
+    /// is missed, as long as the connection stands.
+    pub async fn deleted_users(
+        &self,
+    ) -> Result<impl Stream<Item = UsersDeleted> + Send + Unpin + use<>, BusError> {
+        let deleted = self
+            .subscribe_json(subjects::DELETED_USERS.to_owned())
+            .await?;
+        self.settle().await?;
+        Ok(deleted)
     }
 
     /// Waits until the server has done what this connection asked of it so far: it takes one

@@ -75,6 +75,15 @@ pub struct Audience {
     pub counts: Vec<(Uuid, u32)>,
 }
 
+/// Accounts of a project that are no more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersDeleted {
+    /// The project's id.
+    pub project: String,
+    /// The users' ids.
+    pub users: Vec<Uuid>,
+}
+
 /// Caches of a project that no longer hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

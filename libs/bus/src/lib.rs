@@ -17,7 +17,7 @@ mod subjects;
 mod subscription;
 
 pub use connection::{Bus, BusError, BusSettings, Headers};
-pub use events::{Audience, Change, DashboardEvent, Invalidation, Resource};
+pub use events::{Audience, Change, DashboardEvent, Invalidation, Resource, UsersDeleted};
 pub use presence::{Interruptions, Member, PeerNews, PeerWord, PresenceChange, PresenceNews};
 pub use publisher::RoomPublisher;
 pub use room::{MAX_INLINE_PAYLOAD, RoomMessage, SenderType};

@@ -45,6 +45,9 @@ pub(crate) fn invalidation(project: &ProjectId) -> String {
 /// What nodes tell each other about themselves.
 pub(crate) const PEERS: &str = "ingot.peers";
 
+/// Users who were deleted.
+pub(crate) const DELETED_USERS: &str = "ingot.users.deleted";
+
 /// A channel of a project, as fan-out nodes join it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Room {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use ingot_bus::{Bus, DashboardEvent, Invalidation};
+use ingot_bus::{Bus, DashboardEvent, Invalidation, UsersDeleted};
 use ingot_http::{ApiError, CheckResult, Forwarded, Health};
 use ingot_identity::Authenticator;
 use ingot_project::{AdminPools, LoginRole, Pools, ProjectId};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::Config;
 use crate::advance::Uploads;
@@ -22,6 +23,9 @@ use crate::dashboard::MAX_STREAMS;
 
 /// SQL texts that are parsed at the same time; parsing is short and uses a core fully.
 const PARALLEL_PARSERS: usize = 4;
+
+/// Deleted users in one message to the realtime nodes.
+const USERS_AT_ONCE: usize = 1_000;
 
 /// State of the router; clones share everything.
 #[derive(Debug, Clone, FromRef)]
@@ -119,6 +123,20 @@ impl App {
     pub(crate) async fn invalidate(&self, project: &ProjectId, what: Invalidation) {
         if let Err(error) = self.bus.publish_invalidation(project, what).await {
             tracing::warn!(%project, %error, ?what, "caches were not told of a change");
+        }
+    }
+
+    /// Tells realtime nodes that users are no more, so that their sockets are closed. A hint only:
+    /// a node that misses it keeps the sockets until they go by themselves.
+    pub(crate) async fn end_sockets(&self, project: &ProjectId, users: &[Uuid]) {
+        for users in users.chunks(USERS_AT_ONCE) {
+            let deleted = UsersDeleted {
+                project: project.to_string(),
+                users: users.to_vec(),
+            };
+            if let Err(error) = self.bus.publish_deleted_users(&deleted).await {
+                tracing::warn!(%project, %error, "realtime was not told of deleted users");
+            }
         }
     }
 

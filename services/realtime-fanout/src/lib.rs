@@ -5,6 +5,7 @@
 //! → [`session`] (one socket's conversation) → [`channels`] (subscribe, publish) → [`rooms`] (who
 //! is where, delivery) with [`presence`].
 
+mod accounts;
 mod audience;
 mod channels;
 mod dashboard;
@@ -34,6 +35,15 @@ ingot_config::settings! {
         queue: usize = "INGOT_REALTIME_QUEUE", default "2048";
         /// Channels that one socket may subscribe to.
         channels_per_socket: usize = "INGOT_REALTIME_CHANNELS_PER_SOCKET", default "1000";
+        /// Subscriptions and publications that one socket may ask for in a second; five seconds'
+        /// worth may come at once. What is more is refused.
+        events_per_second: u32 = "INGOT_REALTIME_EVENTS_PER_SECOND", default "100";
+        /// Whether a socket is closed when the token expires that it was opened with. Its client
+        /// then connects again, with a new token if it has one.
+        close_expired: bool = "INGOT_REALTIME_CLOSE_EXPIRED", default "false";
+        /// Seconds over which a node that stops closes its sockets, when it has many: their clients
+        /// all come to the other nodes.
+        drain_window: ingot_config::Seconds = "INGOT_REALTIME_DRAIN_WINDOW", default "5";
     }
 }
 
@@ -103,7 +113,14 @@ fn begin_metrics() {
     for gauge in ["realtime_sockets", "realtime_rooms"] {
         metrics::gauge!(gauge).increment(0);
     }
-    for reason in ["slow", "flood", "malformed", "protocol"] {
+    for reason in [
+        "slow",
+        "flood",
+        "malformed",
+        "protocol",
+        "expired",
+        "deleted",
+    ] {
         metrics::counter!("realtime_disconnects_total", "reason" => reason).increment(0);
     }
 }

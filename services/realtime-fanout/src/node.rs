@@ -19,15 +19,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::RealtimeSettings;
+use crate::accounts::{self, Deleted};
 use crate::audience::Counts;
 use crate::presence::{Peers, keep_company, say_bye};
 use crate::rooms::{Meta, Rooms, with_meta};
 use crate::session::{EngineSocket, event_frame};
 
-/// Sockets closed at once at a stop, and the pause before the next: their clients come back to
-/// the other nodes, and should not all come at the same moment.
-const CLOSING_BATCH: usize = 200;
+/// Pause between two batches of sockets that are closed at a stop: their clients come back to the
+/// other nodes, and should not all come at the same moment.
 const CLOSING_PAUSE: Duration = Duration::from_millis(20);
+/// Sockets that a stop may close in a second when it need not be faster.
+const CLOSED_PER_SECOND: f64 = 200.0;
 /// Between good-bye and closing: a polling client fetches the one before the other.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long tasks may take to end after their sockets are closed.
@@ -82,6 +84,8 @@ pub(crate) struct Node {
     stopping: AtomicBool,
     /// What other nodes say.
     pub(crate) peers: Peers,
+    /// Users who may not come back.
+    pub(crate) deleted: Deleted,
     /// Cancelled when it takes no new sockets any more.
     draining: CancellationToken,
 }
@@ -118,10 +122,12 @@ impl Node {
             tasks: TaskTracker::new(),
             stopping: AtomicBool::new(false),
             peers,
+            deleted: Deleted::default(),
             draining: CancellationToken::new(),
         });
         let company = keep_company(Arc::clone(&node), letters);
         node.tasks.spawn(company);
+        node.tasks.spawn(accounts::watch(Arc::clone(&node)));
         tracing::info!(node = node.id.as_str(), "this node's name");
         node
     }
@@ -161,7 +167,7 @@ impl Node {
         if !sockets.is_empty() {
             tokio::time::sleep(FAREWELL).await;
         }
-        for batch in sockets.chunks(CLOSING_BATCH) {
+        for batch in sockets.chunks(closing_batch(sockets.len(), self.settings.drain_window.0)) {
             for socket in batch {
                 socket.close(DisconnectReason::ClosingServer);
             }
@@ -212,9 +218,36 @@ impl Node {
     }
 }
 
+/// How many of so many sockets are closed at once, so that all are within the window.
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of sockets that a process can have"
+)]
+fn closing_batch(sockets: usize, window: Duration) -> usize {
+    let pause = CLOSING_PAUSE.as_secs_f64();
+    let least = sockets as f64 * pause / window.as_secs_f64().max(pause);
+    least.max(CLOSED_PER_SECOND * pause).ceil() as usize
+}
+
 /// What every client is told at a stop (contract, realtime §9).
 fn farewell() -> Str {
     const BODY: &str =
         r#"{"level":"warning","title":"Server Shutdown","message":"Server is shutting down"}"#;
     event_frame("notification", &with_meta(BODY, &Meta::system(None)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_sockets_close_at_their_pace_and_many_within_the_window() {
+        let window = Duration::from_secs(5);
+        assert_eq!(closing_batch(10, window), 4);
+        assert_eq!(closing_batch(1_000, window), 4);
+        assert_eq!(closing_batch(10_000, window), 40);
+        assert_eq!(closing_batch(100, Duration::ZERO), 100);
+    }
 }

@@ -184,6 +184,70 @@ async fn odd_arguments_are_answered_and_harm_nobody() -> anyhow::Result<()> {
     node.stop().await
 }
 
+/// What the protocol allows and nobody can mean.
+const IDLE: [&str; 12] = [
+    "42",
+    "421",
+    "42[5,{}]",
+    "421[5]",
+    "42[\"\\ud800\"]",
+    "42[\"error\"]",
+    "43",
+    "43[]",
+    "4312[]",
+    "44",
+    "44{}",
+    "44\"x\"",
+];
+
+#[tokio::test]
+async fn what_means_nothing_is_ignored() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let node = scene.node().await?;
+    let subscribe = r#"421["realtime:subscribe",{"channel":"orders"}]"#;
+    let mut raw = Raw::join(&scene, &node).await?;
+    for frame in IDLE {
+        raw.send(frame).await?;
+    }
+    raw.send(subscribe).await?;
+    assert!(raw.text().await?.starts_with(r#"431[{"ok":true"#));
+
+    let open = node
+        .request(Method::GET, "/socket.io/?EIO=4&transport=polling")
+        .send()
+        .await?;
+    let open = open.text().await?;
+    let open: Value = serde_json::from_str(open.strip_prefix('0').context("open")?)?;
+    let sid = open.get("sid").and_then(Value::as_str).context("sid")?;
+    let session = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let post = async |body: String| {
+        let answer = node.request(Method::POST, &session).body(body).send();
+        anyhow::ensure!(answer.await?.text().await? == "ok");
+        Ok(())
+    };
+    let mut heard = String::new();
+    post(format!("40{}", scene.user_auth(USER)?)).await?;
+    while !heard.contains("40{") {
+        heard += &node
+            .request(Method::GET, &session)
+            .send()
+            .await?
+            .text()
+            .await?;
+    }
+    for frame in IDLE {
+        post(frame.to_owned()).await?;
+    }
+    post([IDLE.join("\u{1e}").as_str(), subscribe].join("\u{1e}")).await?;
+    while !heard.contains("431[") {
+        let answer = node.request(Method::GET, &session).send().await?;
+        anyhow::ensure!(answer.status() == 200, "{heard}");
+        heard += &answer.text().await?;
+    }
+    assert!(heard.contains(r#"431[{"ok":true"#), "{heard}");
+    node.stop().await
+}
+
 #[tokio::test]
 async fn frames_that_break_the_protocol_end_their_own_session_only() -> anyhow::Result<()> {
     let mut scene = Scene::new().await?;
@@ -198,21 +262,19 @@ async fn frames_that_break_the_protocol_end_their_own_session_only() -> anyhow::
         r#"42["connect"]"#,
         r#"42["disconnect"]"#,
         r#"42["newListener",1]"#,
-        "42",
         "42[]",
-        "42[1]",
         "42{}",
         "42[\"x\"",
+        "43{}",
+        "44[]",
         "47",
         "4",
         "4é",
         "40",
         "41/foo",
-        "44{}",
         "45",
         "42/foo,[\"x\"]",
         "x",
-        "42[\"\\ud800\"]",
         &long,
     ] {
         let mut raw = Raw::join(&scene, &node).await?;
@@ -224,6 +286,7 @@ async fn frames_that_break_the_protocol_end_their_own_session_only() -> anyhow::
         r#"42["realtime:subscribe",{"channel":"orders"}]"#,
         "40[]",
         "40\"x\"",
+        "43[]",
         "41",
     ] {
         let mut raw = Raw::open(&scene, &node).await?;

@@ -18,15 +18,23 @@ pub(super) struct EventData {
 }
 
 impl EventData {
-    /// Reads a packet's data. Attachments take the form that JavaScript gives them in JSON.
-    pub(super) fn read(data: &Value) -> Result<Self, Violation> {
+    /// Reads a packet's data. Attachments take the form that JavaScript gives them in JSON. `None`
+    /// for what the protocol allows and nobody can mean: no data at all, a number for a name, or a
+    /// name that is no Unicode.
+    pub(super) fn read(data: &Value) -> Result<Option<Self>, Violation> {
         let Value::Str(text, attachments) = data else {
             return Err(Violation);
         };
+        if text.is_empty() {
+            return Ok(None);
+        }
         let items: Vec<&RawValue> = serde_json::from_str(text.as_str()).map_err(|_| Violation)?;
         let mut items = items.into_iter();
         let name = items.next().ok_or(Violation)?.get();
-        let name = serde_json::from_str(name).map_err(|_| Violation)?;
+        let is_name = name.starts_with(|c: char| c == '"' || c == '-' || c.is_ascii_digit());
+        let Ok(name) = serde_json::from_str(name) else {
+            return if is_name { Ok(None) } else { Err(Violation) };
+        };
         let argument = items.next().map(ToOwned::to_owned);
         let argument = match (argument, attachments) {
             (Some(argument), Some(attachments)) if !attachments.is_empty() => {
@@ -34,7 +42,7 @@ impl EventData {
             }
             (argument, _) => argument,
         };
-        Ok(Self { name, argument })
+        Ok(Some(Self { name, argument }))
     }
 }
 
@@ -82,7 +90,7 @@ mod tests {
 
     fn read(text: &'static str, attachments: Option<Vec<&'static [u8]>>) -> Option<EventData> {
         let attachments = attachments.map(|all| all.into_iter().map(Bytes::from_static).collect());
-        EventData::read(&Value::Str(text.into(), attachments)).ok()
+        EventData::read(&Value::Str(text.into(), attachments)).ok()?
     }
 
     #[test]
@@ -91,8 +99,12 @@ mod tests {
         assert_eq!(event.name, "e");
         assert_eq!(event.argument.unwrap().get(), r#"{"a": 1.10}"#);
         assert!(read(r#"["e"]"#, None).unwrap().argument.is_none());
-        for malformed in ["", "[]", "[1]", "{}", "[\"e\",", "null"] {
-            assert!(read(malformed, None).is_none(), "{malformed}");
+        let outcome = |text: &'static str| EventData::read(&Value::Str(text.into(), None));
+        for malformed in ["[]", "{}", "[\"e\",", "null", "[null]", "[true]", "[{}]"] {
+            assert!(outcome(malformed).is_err(), "{malformed}");
+        }
+        for idle in ["", "[1]", "[-1.5,{}]", "[\"\\ud800\"]"] {
+            assert!(outcome(idle).is_ok_and(|event| event.is_none()), "{idle}");
         }
     }
 

@@ -65,9 +65,19 @@ pub(crate) async fn handle(
     data: &Value,
     ack: Option<i64>,
 ) -> Result<(), Violation> {
-    let event = EventData::read(data)?;
+    let Some(event) = EventData::read(data)? else {
+        return Ok(());
+    };
     let argument = event.argument.as_deref();
     match event.name.as_str() {
+        "realtime:subscribe" if !membership.allows_one() => {
+            refuse_subscription(membership, argument, ack);
+        }
+        "realtime:publish" if !membership.allows_one() => {
+            let argument = argument.and_then(object::<PublishArgument<'_>>);
+            let channel = argument.and_then(|argument| argument.channel);
+            refuse_publication(membership, channel, PublishError::TooFast);
+        }
         "realtime:subscribe" => subscribe(membership, argument, ack).await,
         "realtime:unsubscribe" => unsubscribe(membership, argument),
         "realtime:publish" => publish(membership, argument).await,
@@ -115,20 +125,31 @@ async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack
                 replay.run(&membership.client).await;
             }
         }
-        Err(error) => {
-            let (code, message) = subscribe_failure(error);
-            answer(&SubscribeAnswer {
-                ok: false,
-                channel,
-                presence: None,
-                gap: None,
-                error: Some(Failure {
-                    channel: None,
-                    code,
-                    message,
-                }),
-            });
-        }
+        Err(error) => answer(&refusal(channel, error)),
+    }
+}
+
+fn refuse_subscription(membership: &Membership, argument: Option<&RawValue>, ack: Option<i64>) {
+    let argument = argument.and_then(object::<ChannelArgument<'_>>);
+    let channel = argument.and_then(|argument| argument.channel);
+    if let Some(id) = ack {
+        let answer = refusal(channel, SubscribeError::TooFast);
+        membership.client.send(ack_frame(id, &json(&answer)));
+    }
+}
+
+fn refusal(channel: Option<&RawValue>, error: SubscribeError) -> SubscribeAnswer<'_> {
+    let (code, message) = subscribe_failure(error);
+    SubscribeAnswer {
+        ok: false,
+        channel,
+        presence: None,
+        gap: None,
+        error: Some(Failure {
+            channel: None,
+            code,
+            message,
+        }),
     }
 }
 
@@ -148,15 +169,20 @@ async fn publish(membership: &mut Membership, argument: Option<&RawValue>) {
         Some(argument) => publish_to(membership, argument).await,
     };
     if let Err(error) = published {
-        let (code, message) = publish_failure(error);
-        let failure = Failure {
-            channel: argument.and_then(|argument| argument.channel),
-            code,
-            message,
-        };
-        let frame = event_frame("realtime:error", &json(&failure));
-        membership.client.send(frame);
+        let channel = argument.and_then(|argument| argument.channel);
+        refuse_publication(membership, channel, error);
     }
+}
+
+fn refuse_publication(membership: &Membership, channel: Option<&RawValue>, error: PublishError) {
+    let (code, message) = publish_failure(error);
+    let failure = Failure {
+        channel,
+        code,
+        message,
+    };
+    let frame = event_frame("realtime:error", &json(&failure));
+    membership.client.send(frame);
 }
 
 async fn publish_to(
@@ -196,6 +222,10 @@ fn subscribe_failure(error: SubscribeError) -> (&'static str, &'static str) {
             "INVALID_INPUT",
             "This socket is subscribed to as many channels as it may be: unsubscribe from one",
         ),
+        SubscribeError::TooFast => (
+            "TOO_MANY_REQUESTS",
+            "This socket sends too many events: wait a little",
+        ),
         SubscribeError::Internal => ("INTERNAL_ERROR", "Failed to subscribe to channel"),
     }
 }
@@ -218,6 +248,10 @@ fn publish_failure(error: PublishError) -> (&'static str, &'static str) {
         PublishError::ReservedEvent => (
             "REALTIME_INVALID_EVENT",
             "This event name is reserved for the server: choose another one",
+        ),
+        PublishError::TooFast => (
+            "TOO_MANY_REQUESTS",
+            "This socket sends too many events: wait a little",
         ),
         PublishError::Internal => ("INTERNAL_ERROR", "Failed to publish message"),
     }

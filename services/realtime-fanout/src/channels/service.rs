@@ -31,6 +31,8 @@ pub(super) enum SubscribeError {
     MalformedSince,
     /// The socket has as many subscriptions as it may.
     TooMany,
+    /// The socket sends more than it may.
+    TooFast,
     /// Allowed, but messages would not arrive.
     Internal,
 }
@@ -42,6 +44,7 @@ pub(super) enum PublishError {
     Unauthorized,
     Malformed,
     ReservedEvent,
+    TooFast,
     Internal,
 }
 

@@ -25,7 +25,7 @@ const BEAT: Duration = Duration::from_secs(1);
 const LEASE: Duration = Duration::from_secs(7);
 /// How long after an introduction all others have answered.
 const INTRODUCTION: Duration = Duration::from_millis(300);
-/// Least time between two introductions.
+/// Pause after an introduction, whatever happens.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
 /// Changes that wait to be told; when they are more, all rooms tell everything later.
 const OUTBOX: usize = 65_536;
@@ -186,7 +186,8 @@ fn answer(node: &Node, project: &str, channel: String, other: &str) {
     let Ok(project) = project.parse() else {
         return;
     };
-    if let Some(room) = node.rooms.find(&project, &channel) {
+    let name = RoomName::Channel(channel.clone());
+    if let Some(room) = node.rooms.find(&project, name) {
         return tell_members(node, &room, Some(other));
     }
     let nobody = PresenceChange::Members {
@@ -214,7 +215,7 @@ async fn beat(node: &Node) {
             sleep(INTRODUCTION).await;
             peers.introduced.send_replace(true);
             peers.rounds.send_modify(|round| *round += 1);
-            sleep(BETWEEN_ROUNDS - INTRODUCTION).await;
+            sleep(BETWEEN_ROUNDS).await;
         }
         last = Instant::now();
         say(node, PeerWord::Beat).await;

@@ -44,10 +44,10 @@ impl Rooms {
         Arc::clone(entry.value())
     }
 
-    /// The room of a channel, if it has a member here.
-    pub(crate) fn find(&self, project: &ProjectId, channel: &str) -> Option<Arc<Room>> {
-        let key = (project.clone(), RoomName::Channel(channel.to_owned()));
-        self.rooms.get(&key).map(|room| Arc::clone(room.value()))
+    /// A room, if it has a member here.
+    pub(crate) fn find(&self, project: &ProjectId, name: RoomName) -> Option<Arc<Room>> {
+        let room = self.rooms.get(&(project.clone(), name))?;
+        Some(Arc::clone(room.value()))
     }
 
     /// Does something with every room.

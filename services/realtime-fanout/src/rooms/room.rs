@@ -182,9 +182,14 @@ impl Room {
     /// notice, and the log is dropped: sequences may count from 1 again.
     pub(super) fn start_over(&self) {
         self.log(Log::start_over);
+        self.disconnect_all("gap");
+    }
+
+    /// Disconnects every member; `reason` is for metrics.
+    pub(crate) fn disconnect_all(&self, reason: &'static str) {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for seat in members.values() {
-            seat.client.disconnect("gap");
+            seat.client.disconnect(reason);
         }
     }
 

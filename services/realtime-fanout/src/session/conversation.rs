@@ -3,18 +3,22 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
 use ingot_http::Forwarded;
+use ingot_identity::Identity;
+use ingot_project::Project;
 use serde_json::{Map, Value as Json};
 use socketioxide_core::Value;
 use socketioxide_core::packet::{Packet, PacketData};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::Client;
 use super::frame::{connected_frame, refused_frame};
 use super::link::{EngineSocket, disconnect};
+use super::pace::Pace;
 use crate::channels;
 use crate::handshake::{Refusal, authenticate};
 use crate::node::Node;
@@ -61,6 +65,9 @@ struct Conversation {
 pub(crate) struct Membership {
     pub(crate) node: Arc<Node>,
     pub(crate) client: Arc<Client>,
+    /// When the token expires, if its socket is closed then.
+    expiry: Option<Instant>,
+    pace: Pace,
     /// Rooms that every socket is in.
     own: Vec<Arc<Room>>,
     /// Subscribed channels by their literal names.
@@ -70,16 +77,22 @@ pub(crate) struct Membership {
 impl Conversation {
     async fn run(&mut self, mut inbox: mpsc::Receiver<Packet>) {
         loop {
-            let next = if self.membership.is_some() {
-                inbox.recv().await
-            } else {
-                tokio::time::timeout(CONNECT_TIMEOUT, inbox.recv())
+            let next = match &self.membership {
+                Some(membership) => match membership.expiry {
+                    Some(expiry) => timeout_at(expiry, inbox.recv()).await,
+                    None => Ok(inbox.recv().await),
+                },
+                None => Ok(timeout(CONNECT_TIMEOUT, inbox.recv())
                     .await
-                    .unwrap_or_default()
+                    .unwrap_or_default()),
             };
             let handled = match next {
-                Some(packet) => self.handle(packet).await,
-                None => Err(Violation),
+                Ok(Some(packet)) => {
+                    self.engine.data.take_from_inbox(&packet);
+                    self.handle(packet).await
+                }
+                Ok(None) => Err(Violation),
+                Err(_expired) => return disconnect(&self.engine, "expired"),
             };
             if handled.is_err() {
                 disconnect(&self.engine, "protocol");
@@ -133,7 +146,14 @@ impl Conversation {
                 .ok_or(Violation)?,
             _ => Json::Object(Map::new()),
         };
-        let identity = match authenticate(&self.node.authenticator, &project, &auth).await {
+        let mut identity = authenticate(&self.node.authenticator, &project, &auth).await;
+        if identity
+            .as_ref()
+            .is_ok_and(|identity| self.is_deleted(&project, identity))
+        {
+            identity = Err(Refusal::Token);
+        }
+        let identity = match identity {
             Ok(identity) => identity,
             Err(Refusal::Unavailable) => return Err(Violation),
             Err(refusal) => {
@@ -141,6 +161,9 @@ impl Conversation {
                 return self.engine.emit(frame).map_err(|_| Violation);
             }
         };
+        let settings = &self.node.settings;
+        let pace = Pace::new(settings.events_per_second);
+        let expiry = settings.close_expired.then(|| expiry(&identity)).flatten();
         let user = RoomName::User(identity.actor().to_owned());
         let role = RoomName::Role(identity.role.as_str().to_owned());
         let client = Arc::new(Client::new(project, identity, Arc::clone(&self.engine)));
@@ -150,16 +173,23 @@ impl Conversation {
         self.membership = Some(Membership {
             node: Arc::clone(&self.node),
             client,
+            expiry,
+            pace,
             own: own.to_vec(),
             channels: HashMap::new(),
         });
         // Who is told that it is connected misses nothing from then on; but a bus that is away
         // must not keep anybody out.
         let fed = own.iter().map(|room| room.fed());
-        let _late = tokio::time::timeout(FEED_PATIENCE, join_all(fed)).await;
+        let _late = timeout(FEED_PATIENCE, join_all(fed)).await;
         self.engine.emit(welcome).map_err(|_| Violation)?;
         self.engine.data.set_joined(true);
         Ok(())
+    }
+
+    fn is_deleted(&self, project: &Project, identity: &Identity) -> bool {
+        let user = identity.subject.as_deref();
+        user.is_some_and(|user| self.node.deleted.has(&project.id, user))
     }
 
     fn leave(&mut self) {
@@ -177,7 +207,19 @@ impl Conversation {
     }
 }
 
+/// When a token expires; `None` for keys and for what is too far away to matter.
+fn expiry(identity: &Identity) -> Option<Instant> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let left = Duration::from_secs(identity.expires_at?).saturating_sub(now);
+    Instant::now().checked_add(left)
+}
+
 impl Membership {
+    /// Whether the client may send one more event; it counts if so.
+    pub(crate) fn allows_one(&mut self) -> bool {
+        self.pace.allows_one()
+    }
+
     /// Enters a channel's room and notes it at once, so that leaving never forgets it. The socket
     /// hears messages above a sequence; where it is in the room already, nothing changes.
     pub(crate) fn enter(&mut self, channel: &str, above: u64) -> Arc<Room> {

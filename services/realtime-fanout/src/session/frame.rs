@@ -2,6 +2,7 @@
 //! Bodies are JSON text already, which is passed on untouched.
 
 use engineioxide::Str;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::client::SocketId;
@@ -30,9 +31,42 @@ pub(super) fn refused_frame(namespace: &str, message: &str) -> Str {
     })
 }
 
+/// What the protocol allows a client in the namespace to send and means nothing here: answers,
+/// with or without the number of a question, for nobody asks; and errors, which only servers have.
+/// The parser in use refuses some of them. `None` for other packets, `false` for a malformed one.
+pub(super) fn is_idle(text: &str) -> Option<bool> {
+    let rest = text.strip_prefix(['3', '4'])?;
+    if rest.starts_with('/') {
+        return None;
+    }
+    let data = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let fits = match data.bytes().next() {
+        None => true,
+        Some(b'[') => text.starts_with('3'),
+        Some(b'{' | b'"') => text.starts_with('4'),
+        Some(_) => false,
+    };
+    Some(fits && (data.is_empty() || serde_json::from_str::<&RawValue>(data).is_ok()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_means_nothing_is_told_from_what_is_malformed() {
+        for idle in [
+            "3", "31", "3[]", "31[1]", "4", "4{}", "4\"x\"", "45", "41{}",
+        ] {
+            assert_eq!(is_idle(idle), Some(true), "{idle}");
+        }
+        for malformed in ["3{}", "3null", "4[]", "4é", "31[1]x", "4{", "3x"] {
+            assert_eq!(is_idle(malformed), Some(false), "{malformed}");
+        }
+        for other in ["", "2[]", "0", "3/a,[]", "4/a,{}", "61-[]"] {
+            assert_eq!(is_idle(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn frames_have_the_protocols_form() {

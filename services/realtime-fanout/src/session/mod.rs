@@ -1,12 +1,14 @@
 //! One socket's conversation, from its CONNECT packet to its end.
 //!
 //! [`link`] is what hangs on the Engine.IO session, [`client`] a socket that joined the namespace,
-//! [`conversation`] handles its packets one after the other, [`frame`] writes packets.
+//! [`conversation`] handles its packets one after the other, at the [`pace`] that is allowed, [`frame`]
+//! writes packets.
 
 mod client;
 mod conversation;
 mod frame;
 mod link;
+mod pace;
 
 pub(crate) use client::{Client, Offer, SocketId};
 pub(crate) use conversation::{Membership, Violation, converse};

@@ -176,6 +176,7 @@ pub(super) async fn delete(
 ) -> Result<usize, Failure> {
     let deleted = store::delete(&pools.admin, ids).await?;
     app.invalidate(&project.id, Invalidation::Sessions).await;
+    app.end_sockets(&project.id, ids).await;
     app.announce(&project.id, DashboardEvent::of(Resource::Users))
         .await;
     // By another login role, hence not in one transaction with the deletion.
