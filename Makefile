@@ -5,7 +5,7 @@
 #   make down          stop what runs in the background
 #   make test          lints and all tests
 #   make chaos         a cluster loses one part after the other under load, and messages are counted
-#   make bench         benchmarks against peers; `make bench records`, `edge` or `database` for a part
+#   make bench         benchmarks against peers; `make bench realtime`, `edge`, `records` or `database` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
 PROFILE ?= dev
@@ -41,7 +41,7 @@ test: packages-tests
 	cargo xtask ci
 
 # The names after it measure a part: `make bench records`.
-PARTS := edge records database
+PARTS := edge records database realtime
 .PHONY: $(PARTS)
 $(PARTS):
 	@:
@@ -51,7 +51,7 @@ chaos: packages-clients
 	$(BUILD) --bins
 	$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-chaos
 
-bench: packages-bench
+bench: packages-bench packages-clients
 	cargo build --workspace --release --locked --bin ingot-rest --bin ingot-bench
 	cargo run --release --locked --bin ingot-bench -- $(or $(filter $(PARTS),$(MAKECMDGOALS)),all)
 

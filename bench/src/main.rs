@@ -9,6 +9,7 @@ mod database;
 mod edge;
 mod load;
 mod nginx;
+mod realtime;
 mod records;
 mod report;
 
@@ -25,7 +26,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(
     name = "ingot-bench",
-    about = "Measures Ingot against nginx, pgbench and PostgreSQL's own clients"
+    about = "Measures Ingot against nginx, pgbench, PostgreSQL's own clients and Node's socket.io"
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -61,6 +62,8 @@ enum What {
     /// Part of `database`: the api service, told by its variables
     #[command(hide = true)]
     ServeApi,
+    /// Messages to sockets: beside Node's socket.io server, in bursts, and what sockets cost
+    Realtime,
     /// Part of `edge`: the service behind the proxies
     #[command(hide = true)]
     ServeJson {
@@ -73,6 +76,12 @@ enum What {
     /// Part of `records`: the records service, told by its variables
     #[command(hide = true)]
     ServeRecords,
+    /// Part of `realtime`: the relay, told by its variables
+    #[command(hide = true)]
+    ServeRelay,
+    /// Part of `realtime`: the node, told by its variables
+    #[command(hide = true)]
+    ServeFanout,
 }
 
 /// How long and how often each candidate is measured.
@@ -90,9 +99,13 @@ fn main() -> ExitCode {
         What::ServeRecords => {
             ingot_telemetry::run("ingot-records-proxy", ingot_records_proxy::serve)
         }
+        What::ServeRelay => ingot_telemetry::run("ingot-listen-relay", ingot_listen_relay::serve),
+        What::ServeFanout => {
+            ingot_telemetry::run("ingot-realtime-fanout", ingot_realtime_fanout::serve)
+        }
         What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(address))),
         What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),
-        What::All | What::Edge | What::Records | What::Database { .. } => {
+        What::All | What::Edge | What::Records | What::Database { .. } | What::Realtime => {
             exit_code(in_runtime(compare(&arguments)))
         }
     }
@@ -112,6 +125,9 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if let Some(size) = database_size(arguments) {
         sections.push(database::compare(size).await?);
+    }
+    if matches!(arguments.what, What::All | What::Realtime) {
+        sections.push(realtime::compare(plan).await?);
     }
     for section in &sections {
         report::print(section);

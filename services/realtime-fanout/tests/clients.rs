@@ -325,6 +325,8 @@ async fn two_nodes_deliver_and_count_and_admins_hear_of_changes() -> anyhow::Res
         sockets.connect(scene.connect(name, node, &admin)).await?;
         sockets.subscribe(name, "orders").await?;
     }
+    let join = sockets.hear("one", "event").await?;
+    assert_eq!(join["event"], "presence:join", "of the other node's");
     let id = scene.publish("orders", "created", "{}").await?;
     for name in ["one", "two"] {
         assert_eq!(

@@ -48,12 +48,11 @@ fn is_public(address: IpAddr) -> bool {
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
-    let reserved = match (a, b, c) {
-        // This network, shared by a carrier's customers, protocol assignments, benchmarks.
-        (0, ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _) => true,
-        (240.., ..) => true,
-        _ => false,
-    };
+    // This network, shared by a carrier's customers, protocol assignments, benchmarks, reserved.
+    let reserved = matches!(
+        (a, b, c),
+        (0 | 240.., ..) | (100, 64..=127, _) | (192, 0, 0) | (198, 18..=19, _)
+    );
     !(reserved
         || address.is_private()
         || address.is_loopback()
