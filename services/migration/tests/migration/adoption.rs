@@ -129,10 +129,16 @@ const CONTENT: &str = "select string_agg(line, E'\\n' order by line) from (
     ) as content (line)";
 
 async fn shape(connection: &mut PgConnection) -> BTreeSet<String> {
-    let tables: Vec<String> = include_str!("reference/tables.txt")
-        .lines()
-        .map(str::to_owned)
+    let made = |line: &str| {
+        line.strip_prefix("create table ")?
+            .split_once(" (")
+            .map(|it| it.0.to_owned())
+    };
+    let tables: Vec<String> = ingot_schema::STEPS
+        .iter()
+        .flat_map(|step| step.sql.lines().filter_map(made))
         .collect();
+    assert!(tables.len() > 30, "{tables:?}");
     sqlx::query_scalar(include_str!("reference/shape.sql"))
         .bind(tables)
         .fetch_all(connection)
