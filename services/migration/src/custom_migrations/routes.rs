@@ -9,6 +9,8 @@ use ingot_http::{ApiError, Body as JsonBody, Forwarded, Routes, Timestamp, Valid
 use ingot_identity::VerifyAdmin;
 use ingot_project::LoginRole;
 use serde::{Deserialize, Serialize};
+use utoipa::OpenApi as _;
+use utoipa::openapi::OpenApi;
 
 use super::dry_run;
 use super::service::{self, NewMigration};
@@ -18,11 +20,25 @@ use crate::app::App;
 /// Most digits of a version (contract, database §8.2).
 const MAX_VERSION_DIGITS: usize = 64;
 
+/// What the handlers of this file take and answer.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Ingot: migrations of the database control plane"),
+    paths(list, create, dry_run)
+)]
+struct Document;
+
 /// The routes under `/api/database/migrations`.
 pub(crate) fn router() -> Routes<App> {
     Routes::new()
         .route("/", get(list).post(create))
         .route("/dry-run", post(dry_run))
+        .route("/openapi.json", get(document))
+}
+
+/// Answers without a key: the document says nothing about a project.
+async fn document() -> Json<OpenApi> {
+    Json(Document::openapi())
 }
 
 #[derive(Serialize)]
@@ -53,6 +69,13 @@ struct Listing {
     migrations: Vec<Shown>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/api/database/migrations",
+    tag = "migrations",
+    operation_id = "listMigrations",
+    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+)]
 async fn list(
     State(app): State<App>,
     VerifyAdmin(_): VerifyAdmin,
@@ -67,7 +90,8 @@ async fn list(
     Ok(Json(Listing { migrations }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = MigrationBody)]
 struct Body {
     version: String,
     name: String,
@@ -91,6 +115,14 @@ impl Validate for Body {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/api/database/migrations",
+    tag = "migrations",
+    operation_id = "applyMigration",
+    request_body = Body,
+    responses((status = 201, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+)]
 async fn create(
     State(app): State<App>,
     VerifyAdmin(caller): VerifyAdmin,
@@ -107,12 +139,20 @@ async fn create(
     Ok((StatusCode::CREATED, Json(shown)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
 struct Rehearsal {
     sql: String,
 }
 
 /// Counts before it looks at the body: a wrong one takes work, too.
+#[utoipa::path(
+    post,
+    path = "/api/database/migrations/dry-run",
+    tag = "migrations",
+    operation_id = "rehearseMigration",
+    request_body = Rehearsal,
+    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+)]
 async fn dry_run(
     State(app): State<App>,
     VerifyAdmin(_): VerifyAdmin,

@@ -307,3 +307,56 @@ async fn dry_runs_are_limited() {
     );
     service.stop().await.unwrap();
 }
+
+/// The document names each route, and nobody who fills in its bodies badly gets a 500.
+#[tokio::test]
+async fn what_the_document_describes_is_there_and_refuses_what_is_malformed() {
+    let project = TestProject::create().await.unwrap();
+    let service = start(&project).await;
+    let document = service
+        .request(Method::GET, &format!("{PATH}/openapi.json"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(document.status(), 200);
+    let document: Value = document.json().await.unwrap();
+    let paths = document["paths"].as_object().unwrap();
+    let routes: Vec<_> = paths
+        .iter()
+        .flat_map(|(path, methods)| {
+            methods
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(move |it| (it, path))
+        })
+        .map(|(method, path)| format!("{method} {path}"))
+        .collect();
+    let dry_run = format!("post {PATH}/dry-run");
+    assert_eq!(
+        routes,
+        [format!("get {PATH}"), format!("post {PATH}"), dry_run]
+    );
+    let body = json!({ "version": "1", "name": "a", "sql": "select 1" });
+    for path in [PATH.to_owned(), format!("{PATH}/dry-run")] {
+        for field in ["version", "name", "sql"] {
+            for bad in [
+                json!(null),
+                json!(1e300),
+                json!("\u{0}"),
+                json!([{}]),
+                json!("'; x"),
+            ] {
+                let mut spoilt = body.clone();
+                spoilt[field] = bad;
+                let request = service.request(Method::POST, &path);
+                let answer = request.header("x-api-key", KEY).json(&spoilt).send().await;
+                let answer = answer.unwrap();
+                assert!(
+                    answer.status().as_u16() < 500,
+                    "{path} {spoilt}: {answer:?}"
+                );
+            }
+        }
+    }
+}
