@@ -162,12 +162,17 @@ impl App {
 
 async fn databases_are_current(pools: Pools) -> CheckResult {
     for project in pools.registry().iter() {
-        let pool = pools
-            .get(&project.id, LoginRole::Service)
-            .map_err(|error| error.to_string())?;
-        ingot_schema::check_current(&pool)
-            .await
-            .map_err(|error| format!("project {}: {error}", project.id))?;
+        database_is_current(&pools, &project.id).await?;
     }
     Ok(())
+}
+
+/// Whether a project's database is there, with the schema of this build.
+pub(crate) async fn database_is_current(pools: &Pools, project: &ProjectId) -> CheckResult {
+    let pool = pools
+        .get(project, LoginRole::Service)
+        .map_err(|error| error.to_string())?;
+    ingot_schema::check_current(&pool)
+        .await
+        .map_err(|error| format!("project {project}: {error}"))
 }

@@ -7,7 +7,7 @@ use http::StatusCode;
 use time::OffsetDateTime;
 
 use super::service::Desk;
-use crate::app::App;
+use crate::app::{App, database_is_current};
 
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_mins(1);
@@ -16,6 +16,10 @@ const PAUSE: Duration = Duration::from_mins(1);
 pub(crate) async fn run_schedules(app: App) {
     loop {
         for project in app.pools.registry().iter() {
+            // Not prepared yet, or away: `/readyz` tells.
+            if database_is_current(&app.pools, &project.id).await.is_err() {
+                continue;
+            }
             let ran = match Desk::new(&app, project) {
                 Ok(desk) => desk.run_due(OffsetDateTime::now_utc()).await,
                 Err(error) => Err(error),
