@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::Subscriber;
 use async_nats::jetstream::stream::{DirectGetErrorKind, Stream};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
 use crate::connection::{Headers, Interruption};
@@ -133,6 +133,14 @@ impl RoomSubscription {
                 message = self.live.next() => self.take(message?),
             }
         }
+    }
+
+    /// The next news if it is here already: nothing is waited for, and nothing fetched.
+    pub fn news_now(&mut self) -> Option<RoomNews> {
+        if self.ready.is_empty() && self.behind.is_none() {
+            return self.news().now_or_never().flatten();
+        }
+        self.ready.pop_front()
     }
 
     fn take(&mut self, message: async_nats::Message) {

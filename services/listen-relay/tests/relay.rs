@@ -4,7 +4,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use ingot_bus::{Audience, Bus, BusSettings, Room, RoomSubscription};
+use futures::StreamExt;
+use ingot_bus::{Audience, Bus, BusSettings, Invalidation, Room, RoomSubscription};
 use ingot_config::Settings;
 use ingot_listen_relay::serve;
 use ingot_testkit::{TestProject, TestService};
@@ -375,4 +376,31 @@ async fn counts(sql: &mut PgConnection) -> anyhow::Result<(i64, i64)> {
         from realtime.messages",
     );
     Ok(counts.fetch_one(sql).await?)
+}
+
+#[tokio::test]
+async fn nodes_hear_of_changed_channels_and_policies() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let relay = scene.relay().await?;
+    let mut room = scene.join("orders").await?;
+    let mut sql = scene.project.superuser().await?;
+    publish(&mut sql, "orders", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1], "the relay listens");
+    let mut changes = scene.bus.invalidations(&scene.project.project().id).await?;
+    for change in [
+        "update realtime.channels set enabled = enabled",
+        "insert into realtime.channels (pattern) values ('further')",
+        "alter table realtime.channels enable row level security",
+        "create policy several on realtime.channels for select to anon using (true)",
+        "drop policy several on realtime.channels",
+    ] {
+        scene.project.execute(change).await?;
+        let heard = tokio::time::timeout(PATIENCE, changes.next())
+            .await
+            .context(change)?;
+        assert_eq!(heard, Some(Invalidation::Channels), "{change}");
+        // One change may be told more than once.
+        while let Ok(Some(_)) = tokio::time::timeout(QUIET, changes.next()).await {}
+    }
+    relay.stop().await
 }

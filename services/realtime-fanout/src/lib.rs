@@ -1,8 +1,8 @@
 //! The realtime-fanout service: a Socket.IO node (contract, realtime).
 //!
 //! A node keeps nothing that another needs. It joins a room on the bus while one of its own sockets
-//! is in it, and hands each message to those. The way of a frame: [`transport`] (HTTP, websocket)
-//! → [`session`] (one socket's conversation) → [`channels`] (subscribe, publish) → [`rooms`] (who
+//! is in it, and hands each message to those. The way of a frame: [`transport`] (HTTP) or
+//! [`websocket`] → [`session`] (one socket's conversation) → [`channels`] (subscribe, publish) → [`rooms`] (who
 //! is where, delivery) with [`presence`].
 
 mod accounts;
@@ -15,6 +15,7 @@ mod presence;
 mod rooms;
 mod session;
 mod transport;
+mod websocket;
 
 use std::sync::Arc;
 

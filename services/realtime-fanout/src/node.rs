@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 use engineioxide::socket::Sid;
-use engineioxide::{DisconnectReason, Str};
 use http::{HeaderName, HeaderValue};
 use ingot_bus::Bus;
 use ingot_http::{Check, Health, header};
@@ -21,9 +20,10 @@ use tokio_util::task::TaskTracker;
 use crate::RealtimeSettings;
 use crate::accounts::{self, Deleted};
 use crate::audience::Counts;
+use crate::channels::{self, Permissions};
 use crate::presence::{Peers, keep_company, say_bye};
 use crate::rooms::{Meta, Rooms, with_meta};
-use crate::session::{EngineSocket, event_frame};
+use crate::session::{Frame, Session, event_frame};
 
 /// Pause between two batches of sockets that are closed at a stop: their clients come back to the
 /// other nodes, and should not all come at the same moment.
@@ -77,13 +77,15 @@ pub(crate) struct Node {
     pub(crate) rooms: Rooms,
     pub(crate) counts: Counts,
     /// Every Engine.IO session, also before it joined the namespace.
-    pub(crate) sockets: DashMap<Sid, Arc<EngineSocket>>,
+    pub(crate) sockets: DashMap<Sid, Session>,
     /// Conversations and feeds; all of them end when the sockets are gone.
     pub(crate) tasks: TaskTracker,
     /// Not ready any more.
     stopping: AtomicBool,
     /// What other nodes say.
     pub(crate) peers: Peers,
+    /// Who may subscribe.
+    pub(crate) permissions: Permissions,
     /// Users who may not come back.
     pub(crate) deleted: Deleted,
     /// Cancelled when it takes no new sockets any more.
@@ -122,12 +124,14 @@ impl Node {
             tasks: TaskTracker::new(),
             stopping: AtomicBool::new(false),
             peers,
+            permissions: Permissions::default(),
             deleted: Deleted::default(),
             draining: CancellationToken::new(),
         });
         let company = keep_company(Arc::clone(&node), letters);
         node.tasks.spawn(company);
         node.tasks.spawn(accounts::watch(Arc::clone(&node)));
+        node.tasks.spawn(channels::watch(Arc::clone(&node)));
         tracing::info!(node = node.id.as_str(), "this node's name");
         node
     }
@@ -155,21 +159,21 @@ impl Node {
         tokio::time::sleep(delay).await;
         self.draining.cancel();
         say_bye(&self).await;
-        let sockets: Vec<Arc<EngineSocket>> = self
+        let sockets: Vec<Session> = self
             .sockets
             .iter()
-            .map(|socket| Arc::clone(socket.value()))
+            .map(|socket| socket.value().clone())
             .collect();
         let farewell = farewell();
-        for socket in sockets.iter().filter(|socket| socket.data.is_joined()) {
-            socket.emit(farewell.clone()).ok();
+        for socket in sockets.iter().filter(|socket| socket.link.is_joined()) {
+            socket.offer(&farewell);
         }
         if !sockets.is_empty() {
             tokio::time::sleep(FAREWELL).await;
         }
         for batch in sockets.chunks(closing_batch(sockets.len(), self.settings.drain_window.0)) {
             for socket in batch {
-                socket.close(DisconnectReason::ClosingServer);
+                socket.close();
             }
             tokio::time::sleep(CLOSING_PAUSE).await;
         }
@@ -232,7 +236,7 @@ fn closing_batch(sockets: usize, window: Duration) -> usize {
 }
 
 /// What every client is told at a stop (contract, realtime §9).
-fn farewell() -> Str {
+fn farewell() -> Frame {
     const BODY: &str =
         r#"{"level":"warning","title":"Server Shutdown","message":"Server is shutting down"}"#;
     event_frame("notification", &with_meta(BODY, &Meta::system(None)))

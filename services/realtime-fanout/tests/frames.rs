@@ -4,73 +4,13 @@ mod scene;
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use futures::{SinkExt, StreamExt};
-use ingot_testkit::TestService;
+use anyhow::Context;
+use futures::SinkExt;
 use reqwest::Method;
+use scene::raw::Raw;
 use scene::{Scene, USER};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
-
-struct Raw(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-impl Raw {
-    async fn open(scene: &Scene, node: &TestService) -> anyhow::Result<Self> {
-        let url = format!(
-            "ws://{}/socket.io/?EIO=4&transport=websocket",
-            node.address()
-        );
-        let mut request = url.into_client_request()?;
-        for (name, value) in scene.headers().as_object().context("headers")? {
-            let name: http::HeaderName = name.parse()?;
-            let value = value.as_str().unwrap_or_default().parse()?;
-            request.headers_mut().insert(name, value);
-        }
-        Ok(Self(connect_async(request).await?.0))
-    }
-
-    /// Opens and joins as a user.
-    async fn join(scene: &Scene, node: &TestService) -> anyhow::Result<Self> {
-        let mut raw = Self::open(scene, node).await?;
-        assert!(raw.text().await?.starts_with("0{"));
-        raw.send(&format!("40{}", scene.user_auth(USER)?)).await?;
-        assert!(raw.text().await?.starts_with(r#"40{"sid":""#));
-        Ok(raw)
-    }
-
-    async fn send(&mut self, text: &str) -> anyhow::Result<()> {
-        Ok(self.0.send(Message::text(text)).await?)
-    }
-
-    /// The next text that is no heartbeat; those are answered.
-    async fn text(&mut self) -> anyhow::Result<String> {
-        loop {
-            match self.next().await? {
-                Some(Message::Text(text)) if text.as_str() == "2" => self.send("3").await?,
-                Some(Message::Text(text)) => return Ok(text.to_string()),
-                other => bail!("no text: {other:?}"),
-            }
-        }
-    }
-
-    async fn next(&mut self) -> anyhow::Result<Option<Message>> {
-        let message = tokio::time::timeout(Duration::from_secs(10), self.0.next()).await?;
-        Ok(message.and_then(Result::ok))
-    }
-
-    /// Whether the server ends the connection.
-    async fn is_closed(&mut self) -> anyhow::Result<bool> {
-        while let Some(message) = self.next().await? {
-            if message.is_close() {
-                return Ok(true);
-            }
-        }
-        Ok(true)
-    }
-}
 
 #[tokio::test]
 async fn a_conversation_has_the_contracts_bytes() -> anyhow::Result<()> {

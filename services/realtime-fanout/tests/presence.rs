@@ -170,3 +170,53 @@ async fn who_moves_from_a_node_that_stops_was_never_away() -> anyhow::Result<()>
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn presence_tells_of_members_and_not_of_sockets() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let node = scene.node().await?;
+    let mut sockets = Sockets::start()?;
+    let watcher = sockets
+        .connect(scene.connect("w", &node, &scene.anon_auth()))
+        .await?;
+    sockets.subscribe("w", "orders").await?;
+    for name in ["tab1", "tab2"] {
+        sockets
+            .connect(scene.connect(name, &node, &scene.user_auth(USER)?))
+            .await?;
+        let answer = sockets.subscribe(name, "orders").await?;
+        let members = answer["presence"]["members"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        assert_eq!(members.len(), 2, "{answer}");
+        assert_eq!(
+            (&members[0]["type"], &members[0]["presenceId"]),
+            (&json!("anonymous"), &json!(watcher))
+        );
+        assert_eq!(
+            (&members[1]["type"], &members[1]["presenceId"]),
+            (&json!("user"), &json!(USER))
+        );
+    }
+    let join = sockets.hear("w", "event").await?;
+    assert_eq!(join["event"], "presence:join");
+    assert_eq!(join["args"][0]["meta"]["channel"], "orders");
+    let joined_at = join["args"][0]["member"]["joinedAt"].clone();
+    // The second tab is no second member, and the first to go no leave.
+    sockets
+        .emit(
+            "tab1",
+            "realtime:unsubscribe",
+            json!([{"channel": "orders"}]),
+        )
+        .await?;
+    assert!(sockets.rest().await?.is_empty());
+    sockets
+        .tell(json!({"do": "disconnect", "socket": "tab2"}))
+        .await?;
+    let leave = sockets.hear("w", "event").await?;
+    assert_eq!(leave["event"], "presence:leave");
+    assert_eq!(leave["args"][0]["member"]["joinedAt"], joined_at);
+    node.stop().await
+}

@@ -11,7 +11,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_bus::{Bus, Headers, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, SenderType};
+use ingot_bus::{
+    Bus, Headers, Invalidation, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, SenderType,
+};
 use ingot_project::ProjectId;
 use ingot_telemetry::HeaderCarrier;
 use serde_json::value::RawValue;
@@ -50,6 +52,7 @@ pub(super) struct Delivery {
     leadership: Leadership,
     /// Told of messages that have webhooks.
     webhooks: Arc<Notify>,
+    bus: Bus,
     publisher: RoomPublisher,
     project: ProjectId,
     status: Arc<Status>,
@@ -74,7 +77,8 @@ impl Delivery {
         Self {
             leadership,
             webhooks,
-            publisher: RoomPublisher::new(bus, project.clone()),
+            publisher: RoomPublisher::new(bus.clone(), project.clone()),
+            bus,
             project,
             status,
             delivered: String::new(),
@@ -154,10 +158,12 @@ impl Delivery {
     async fn handle(&mut self, heard: Heard) -> Result<(), sqlx::Error> {
         let mut ids = Vec::new();
         let mut returned = None;
+        let mut permissions_changed = false;
         let mut next = Some(Ok(heard));
         while let Some(heard) = next.take() {
             match heard? {
                 Heard::Message(id) => ids.push(id),
+                Heard::Permissions => permissions_changed = true,
                 Heard::Heartbeat(token) => {
                     returned = self.beat.take_if(|beat| beat.token == token);
                 }
@@ -165,6 +171,9 @@ impl Delivery {
             if ids.len() < BATCH && returned.is_none() {
                 next = self.leadership.hear_now();
             }
+        }
+        if permissions_changed {
+            self.tell_of_permissions().await;
         }
         if !ids.is_empty() {
             let delivered = self.delivered.clone();
@@ -180,6 +189,15 @@ impl Delivery {
             }
         }
         Ok(())
+    }
+
+    /// Nodes ask anew who may subscribe. Without the bus they do so a little later by themselves.
+    async fn tell_of_permissions(&self) {
+        let changed = Invalidation::Channels;
+        let told = self.bus.publish_invalidation(&self.project, changed);
+        if let Ok(Err(error)) = timeout(LAST_FLUSH, told).await {
+            tracing::debug!(%error, "nodes are not told of changed channels");
+        }
     }
 
     async fn start_beat(&mut self) -> Result<(), sqlx::Error> {

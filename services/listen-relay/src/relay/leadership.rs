@@ -33,11 +33,17 @@ const MESSAGES: &str = "realtime_message";
 /// Channel of the relay's own heartbeat.
 const HEARTBEAT: &str = "realtime_relay";
 
+/// Channels on which changes of `realtime.channels` and of its policies are told.
+const CHANNELS: &str = "realtime_channels";
+const SCHEMA: &str = "pgrst";
+
 /// What the listening connection heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// A row was committed.
     Message(Uuid),
+    /// Who may subscribe to what may be different now.
+    Permissions,
     /// A heartbeat came back: everything committed before it was heard.
     Heartbeat(String),
 }
@@ -76,7 +82,7 @@ impl Leadership {
         status.become_role(Role::Standby);
         answered(listener.listen(HEARTBEAT)).await?;
         let term = Self::stand_by(&mut listener).await?;
-        answered(listener.listen(MESSAGES)).await?;
+        answered(listener.listen_all([MESSAGES, CHANNELS, SCHEMA])).await?;
         Ok(Self { listener, term })
     }
 
@@ -149,6 +155,7 @@ impl Leadership {
 fn understand(channel: &str, payload: &str) -> Option<Heard> {
     match channel {
         MESSAGES => payload.parse().ok().map(Heard::Message),
+        CHANNELS | SCHEMA => Some(Heard::Permissions),
         HEARTBEAT => Some(Heard::Heartbeat(payload.to_owned())),
         _ => None,
     }

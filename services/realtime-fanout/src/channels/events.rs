@@ -103,7 +103,7 @@ async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack
     };
     let answer = |answer: &SubscribeAnswer<'_>| {
         if let Some(id) = ack {
-            membership.client.send(ack_frame(id, &json(answer)));
+            membership.client.send(&ack_frame(id, &json(answer)));
         }
     };
     match subscribed {
@@ -134,7 +134,7 @@ fn refuse_subscription(membership: &Membership, argument: Option<&RawValue>, ack
     let channel = argument.and_then(|argument| argument.channel);
     if let Some(id) = ack {
         let answer = refusal(channel, SubscribeError::TooFast);
-        membership.client.send(ack_frame(id, &json(&answer)));
+        membership.client.send(&ack_frame(id, &json(&answer)));
     }
 }
 
@@ -182,7 +182,7 @@ fn refuse_publication(membership: &Membership, channel: Option<&RawValue>, error
         message,
     };
     let frame = event_frame("realtime:error", &json(&failure));
-    membership.client.send(frame);
+    membership.client.send(&frame);
 }
 
 async fn publish_to(

@@ -1,14 +1,16 @@
 //! Channels: subscribing, leaving, publishing (contract, realtime §4 to §7 and §11).
 //!
 //! [`events`] reads what clients emit and answers it, [`service`] has the rules, [`store`] asks
-//! PostgreSQL, whose policies decide.
+//! PostgreSQL, whose policies decide; [`permissions`] remembers what it said.
 
 mod arguments;
 mod events;
+mod permissions;
 mod service;
 mod store;
 
 pub(crate) use events::handle;
+pub(crate) use permissions::{Permissions, watch};
 pub(crate) use service::leave;
 
 /// Names that Socket.IO gives a meaning of its own: a client that receives such an event takes it

@@ -93,8 +93,12 @@ pub(super) async fn subscribe(
     if !has_database_role(identity) {
         return Err(SubscribeError::Unauthorized);
     }
-    let pools = &membership.node.pools;
-    match store::may_subscribe(pools, &client.project().id, identity, channel).await {
+    let node = &membership.node;
+    let asked = node
+        .permissions
+        .may_subscribe(&node.pools, &client.project().id, identity, channel)
+        .await;
+    match asked {
         Ok(true) => {}
         Ok(false) => return Err(SubscribeError::Unauthorized),
         Err(error) => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ingot_identity::Identity;
 use ingot_project::{LoginRole, Pools, ProjectId};
-use sqlx::{Postgres, Transaction, query, query_scalar};
+use sqlx::{Postgres, Transaction, query, query_as, query_scalar};
 use uuid::Uuid;
 
 /// Longest time that one check or insert may take.
@@ -42,26 +42,36 @@ pub(super) struct Message<'a> {
     pub(super) sender_id: Option<Uuid>,
 }
 
+/// What a caller sees of a channel.
+pub(super) struct Visible {
+    /// There is an enabled channel that fits the name.
+    pub(super) visible: bool,
+    /// Policies say so; for others of the same role it may be different.
+    pub(super) by_policy: bool,
+}
+
 /// Whether the caller sees an enabled channel that fits the name.
 pub(super) async fn may_subscribe(
     pools: &Pools,
     project: &ProjectId,
     identity: &Identity,
     channel: &str,
-) -> Result<bool, StoreError> {
+) -> Result<Visible, StoreError> {
     within(async {
         let mut transaction = begin_as(pools, project, identity, channel).await?;
-        let visible = query_scalar(
-            "select exists (
-                select from realtime.channels
-                where enabled and (pattern = $1 or $1 like pattern)
-            )",
+        let (visible, by_policy) = query_as(
+            "select
+                exists (
+                    select from realtime.channels
+                    where enabled and (pattern = $1 or $1 like pattern)
+                ),
+                row_security_active('realtime.channels')",
         )
         .bind(channel)
         .fetch_one(&mut *transaction)
         .await?;
         transaction.commit().await?;
-        Ok(visible)
+        Ok(Visible { visible, by_policy })
     })
     .await
 }

@@ -57,26 +57,39 @@ impl Meta {
 }
 
 /// The payload's fields, then `meta`, which wins over a field of that name. Arrays and strings are
-/// spread by index, as JavaScript does; other scalars have no fields.
+/// spread by index, as JavaScript does; other scalars have no fields. What is lost in this is there
+/// as `meta.payload`, untouched.
 pub(crate) fn with_meta(payload: &str, meta: &Meta) -> String {
     let mut body = String::with_capacity(payload.len() + 256);
     body.push('{');
-    spread(payload, &mut body);
+    let whole = spread(payload, &mut body);
     // Serialising these few fields cannot fail.
     let meta = serde_json::to_string(meta).unwrap_or_default();
     body.push_str("\"meta\":");
-    body.push_str(&meta);
+    match meta.strip_suffix('}') {
+        Some(open) if !whole => {
+            body.push_str(open);
+            body.push_str(",\"payload\":");
+            body.push_str(payload);
+            body.push('}');
+        }
+        _ => body.push_str(&meta),
+    }
     body.push('}');
     body
 }
 
-/// Writes `"key":value,` for each field.
-fn spread(payload: &str, body: &mut String) {
+/// Writes `"key":value,` for each field. Returns whether the payload can be told from that.
+fn spread(payload: &str, body: &mut String) -> bool {
+    let mut whole = false;
     match payload.trim_start().bytes().next() {
         Some(b'{') => {
             let fields: Fields<'_> = serde_json::from_str(payload).unwrap_or_default();
+            whole = true;
             for (key, value) in fields.0 {
-                if key != "meta" {
+                if key == "meta" {
+                    whole = false;
+                } else {
                     push_field(body, &key, value.get());
                 }
             }
@@ -100,6 +113,7 @@ fn spread(payload: &str, body: &mut String) {
         }
         _ => {}
     }
+    whole
 }
 
 fn push_field(body: &mut String, key: &str, value: &str) {
@@ -148,7 +162,6 @@ mod tests {
     #[test]
     fn payloads_are_spread_as_javascript_does() {
         let meta = Meta::system(Some("c"));
-        let ending = format!("\"meta\":{}}}", serde_json::to_string(&meta).unwrap());
         let cases = [
             (
                 r#"{"a": 1, "meta": 5, "b": {"c": [1, 2]}}"#,
@@ -167,10 +180,18 @@ mod tests {
             ("null", "{"),
             ("{}", "{"),
         ];
+        let meta_text = serde_json::to_string(&meta).unwrap();
+        let meta_text = meta_text.strip_suffix('}').unwrap();
         for (payload, start) in cases {
+            let whole = payload.starts_with('{') && !payload.contains("meta");
+            let rest = if whole {
+                String::new()
+            } else {
+                format!(",\"payload\":{payload}")
+            };
             assert_eq!(
                 with_meta(payload, &meta),
-                format!("{start}{ending}"),
+                format!("{start}\"meta\":{meta_text}{rest}}}}}"),
                 "{payload}"
             );
         }

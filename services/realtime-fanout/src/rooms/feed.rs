@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ingot_bus::{RoomDelivery, RoomMessage, RoomNews};
+use ingot_bus::{RoomDelivery, RoomMessage, RoomNews, RoomSubscription};
 use serde_json::value::RawValue;
 
 use super::body::{Meta, with_meta};
@@ -20,6 +20,8 @@ use crate::session::event_frame;
 /// Pauses between attempts to join the room on the bus.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Most messages that are delivered together.
+const BATCH: usize = 64;
 /// Attempts to read a payload that was too long for the bus, and the pause between them.
 const READ_ATTEMPTS: u32 = 10;
 const READ_PAUSE: Duration = Duration::from_millis(500);
@@ -69,11 +71,9 @@ async fn feed(node: Arc<Node>, room: Arc<Room>, channel: String) {
                 room.set_fed(true);
                 pause = FIRST_PAUSE;
                 while let Some(news) = messages.news().await {
-                    match news {
-                        RoomNews::Message(delivery) => {
-                            deliver(&node, &room, delivery, &mut patience).await;
-                        }
-                        RoomNews::Gap => room.start_over(),
+                    let mut next = Some(news);
+                    while let Some(news) = next {
+                        next = follow(&node, &room, news, &mut messages, &mut patience).await;
                     }
                 }
                 room.set_fed(false);
@@ -85,30 +85,68 @@ async fn feed(node: Arc<Node>, room: Arc<Room>, channel: String) {
     }
 }
 
-async fn deliver(node: &Node, room: &Room, delivery: RoomDelivery, patience: &mut Patience) {
-    let span = tracing::info_span!(
-        "fanout.emit",
-        otel.kind = "consumer",
-        project = %room.project(),
-        message.id = %delivery.message.id,
-        sockets = tracing::field::Empty,
-    );
-    ingot_telemetry::parent_from(&span, &delivery.trace);
-    let id = delivery.message.id;
-    let entry = encode(node, room, delivery).await;
-    let frame = entry.frame.clone();
-    let delivered = span.in_scope(|| room.deliver(entry));
-    let mut sockets = delivered.reached;
-    if let Some(frame) = frame {
-        for client in &delivered.full {
-            sockets += u32::from(patience.send(client, &frame).await);
+/// Delivers a message together with those that are there already. Returns what else is there.
+async fn follow(
+    node: &Node,
+    room: &Room,
+    news: RoomNews,
+    messages: &mut RoomSubscription,
+    patience: &mut Patience,
+) -> Option<RoomNews> {
+    let mut batch = match news {
+        RoomNews::Message(delivery) => vec![delivery],
+        RoomNews::Gap => {
+            room.start_over();
+            return None;
+        }
+    };
+    let mut rest = None;
+    while batch.len() < BATCH && rest.is_none() {
+        match messages.news_now() {
+            Some(RoomNews::Message(delivery)) => batch.push(delivery),
+            Some(gap) => rest = Some(gap),
+            None => break,
         }
     }
-    span.record("sockets", sockets);
-    metrics::counter!("realtime_messages_total").increment(1);
-    metrics::counter!("realtime_deliveries_total").increment(u64::from(sockets));
-    if sockets > 0 {
-        node.counts.add(room.project(), id, sockets);
+    deliver(node, room, batch, patience).await;
+    rest
+}
+
+async fn deliver(node: &Node, room: &Room, batch: Vec<RoomDelivery>, patience: &mut Patience) {
+    let mut spans = Vec::with_capacity(batch.len());
+    let mut entries = Vec::with_capacity(batch.len());
+    for delivery in batch {
+        let span = tracing::info_span!(
+            "fanout.emit",
+            otel.kind = "consumer",
+            project = %room.project(),
+            message.id = %delivery.message.id,
+            sockets = tracing::field::Empty,
+        );
+        ingot_telemetry::parent_from(&span, &delivery.trace);
+        spans.push((delivery.message.id, span));
+        entries.push(encode(node, room, delivery).await);
+    }
+    metrics::counter!("realtime_messages_total").increment(entries.len() as u64);
+    let mut delivered = room.deliver(entries);
+    for (client, first) in &delivered.full {
+        let frames = delivered.frames.iter().zip(&mut delivered.reached);
+        for (frame, reached) in frames.skip(*first) {
+            if !patience.send(client, frame).await {
+                break;
+            }
+            *reached += 1;
+        }
+    }
+    for (place, sockets) in delivered.places.into_iter().zip(delivered.reached) {
+        let Some((id, span)) = spans.get(place) else {
+            continue;
+        };
+        span.record("sockets", sockets);
+        metrics::counter!("realtime_deliveries_total").increment(u64::from(sockets));
+        if sockets > 0 {
+            node.counts.add(room.project(), *id, sockets);
+        }
     }
 }
 

@@ -7,10 +7,11 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use engineioxide::Str;
 use ingot_bus::StoredFrom;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::session::Frame;
 
 /// Most bytes of frames that one room keeps while its log is used; more than the stream has by
 /// default.
@@ -27,7 +28,7 @@ pub(super) struct Entry {
     pub(super) sequence: u64,
     pub(super) id: Uuid,
     /// `None` for a message that no client can hear.
-    pub(super) frame: Option<Str>,
+    pub(super) frame: Option<Frame>,
 }
 
 /// The messages of a room above a sequence, without a hole.
@@ -175,7 +176,7 @@ impl Log {
 }
 
 fn weight(entry: &Entry) -> usize {
-    entry.frame.as_ref().map_or(0, |frame| frame.len()) + size_of::<Entry>()
+    entry.frame.as_ref().map_or(0, |frame| frame.wire().len()) + size_of::<Entry>()
 }
 
 #[cfg(test)]
@@ -186,7 +187,7 @@ mod tests {
         Entry {
             sequence,
             id: Uuid::from_u128(sequence.into()),
-            frame: Some("x".repeat(length).into()),
+            frame: Some(Frame::wire_only(&vec![0; length])),
         }
     }
 

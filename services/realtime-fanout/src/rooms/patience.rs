@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use engineioxide::Str;
 use tokio::time::{Instant, sleep};
 
-use crate::session::{Client, Offer};
+use crate::session::{Client, Frame, Offer};
 
 /// Longest time that a room can have saved up.
 const MOST: Duration = Duration::from_millis(250);
@@ -35,14 +34,14 @@ impl Patience {
 
     /// Sends a frame to a client whose queue was full; disconnects it when patience ends. Returns
     /// whether it has the frame.
-    pub(super) async fn send(&mut self, client: &Client, frame: &Str) -> bool {
+    pub(super) async fn send(&mut self, client: &Client, frame: &Frame) -> bool {
         let begin = Instant::now();
         self.left = (self.left + (begin - self.counted) / SHARE).min(MOST);
         self.counted = begin;
         let deadline = begin + self.left;
         let taken = loop {
             sleep(PAUSE).await;
-            match client.offer(frame.clone()) {
+            match client.offer(frame) {
                 Offer::Taken => break true,
                 Offer::Full if Instant::now() < deadline => {}
                 Offer::Full => {

@@ -83,7 +83,7 @@ impl Replay {
             }
             for entry in entries {
                 self.sequence = entry.sequence;
-                if entry.frame.is_some_and(|frame| !client.send(frame)) {
+                if entry.frame.is_some_and(|frame| !client.send(&frame)) {
                     return;
                 }
                 metrics::counter!("realtime_replayed_total").increment(1);

@@ -7,14 +7,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use engineioxide::Str;
 use ingot_project::ProjectId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Entry, Log};
 use crate::presence::Roster;
-use crate::session::{Client, Offer, SocketId};
+use crate::session::{Client, Frame, Offer, SocketId};
 
 /// Name of a room (contract, realtime §3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,13 +35,15 @@ struct Seat {
     present: AtomicBool,
 }
 
-/// What became of a message.
-#[derive(Default)]
+/// What became of some messages.
 pub(super) struct Delivered {
-    /// How many sockets have it.
-    pub(super) reached: u32,
-    /// Those whose queues had no space for it.
-    pub(super) full: Vec<Arc<Client>>,
+    /// What clients can hear of them, with the place of each among them.
+    pub(super) frames: Vec<Frame>,
+    pub(super) places: Vec<usize>,
+    /// How many sockets have each frame.
+    pub(super) reached: Vec<u32>,
+    /// Those whose queues had no space, from a frame on.
+    pub(super) full: Vec<(Arc<Client>, usize)>,
 }
 
 /// A room and its members.
@@ -114,19 +115,19 @@ impl Room {
 
     /// Sends a frame to every member. One that does not take it is disconnected, and holds up
     /// nobody.
-    pub(crate) fn emit(&self, frame: &Str) {
+    pub(crate) fn emit(&self, frame: &Frame) {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for seat in members.values() {
-            seat.client.send(frame.clone());
+            seat.client.send(frame);
         }
     }
 
     /// As [`Room::emit`], to those who know who is here, without `except`.
-    pub(crate) fn emit_present(&self, frame: &Str, except: Option<&SocketId>) {
+    pub(crate) fn emit_present(&self, frame: &Frame, except: Option<&SocketId>) {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for (socket, seat) in members.iter() {
             if Some(socket) != except && seat.present.load(Ordering::Relaxed) {
-                seat.client.send(frame.clone());
+                seat.client.send(frame);
             }
         }
     }
@@ -139,24 +140,46 @@ impl Room {
         }
     }
 
-    /// Hands a message of the feed to every member that is to hear it.
-    pub(super) fn deliver(&self, entry: Entry) -> Delivered {
+    /// Hands messages of the feed, in their order, to every member that is to hear them.
+    pub(super) fn deliver(&self, entries: Vec<Entry>) -> Delivered {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut delivered = Delivered::default();
-        if let Some(frame) = &entry.frame {
-            let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
-            for seat in members.values() {
-                if entry.sequence <= seat.above.load(Ordering::Relaxed) {
-                    continue;
-                }
-                match seat.client.offer(frame.clone()) {
-                    Offer::Taken => delivered.reached += 1,
-                    Offer::Full => delivered.full.push(Arc::clone(&seat.client)),
-                    Offer::Gone => {}
-                }
+        let mut delivered = Delivered {
+            frames: Vec::with_capacity(entries.len()),
+            places: Vec::with_capacity(entries.len()),
+            reached: Vec::new(),
+            full: Vec::new(),
+        };
+        let mut sequences = Vec::with_capacity(entries.len());
+        for (place, entry) in entries.iter().enumerate() {
+            if let Some(frame) = &entry.frame {
+                delivered.frames.push(frame.clone());
+                delivered.places.push(place);
+                sequences.push(entry.sequence);
             }
         }
-        log.push(entry);
+        delivered.reached.resize(delivered.frames.len(), 0);
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        for seat in members.values() {
+            let above = seat.above.load(Ordering::Relaxed);
+            let first = sequences.partition_point(|sequence| *sequence <= above);
+            let frames = delivered.frames.get(first..).unwrap_or_default();
+            if frames.is_empty() {
+                continue;
+            }
+            let (taken, offer) = seat.client.offer_all(frames);
+            for reached in delivered.reached.iter_mut().skip(first).take(taken) {
+                *reached += 1;
+            }
+            if offer == Offer::Full {
+                delivered
+                    .full
+                    .push((Arc::clone(&seat.client), first + taken));
+            }
+        }
+        drop(members);
+        for entry in entries {
+            log.push(entry);
+        }
         delivered
     }
 

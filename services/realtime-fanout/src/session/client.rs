@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use engineioxide::Str;
 use ingot_identity::Identity;
 use ingot_project::Project;
-use tokio::sync::mpsc::error::TrySendError;
 
-use super::link::{EngineSocket, disconnect};
+use super::frame::Frame;
+use super::link::{Offer, Session};
 use crate::node::random_text;
 
 /// Characters of a socket id.
@@ -27,36 +26,19 @@ impl SocketId {
     }
 }
 
-/// What became of a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Offer {
-    /// It is queued.
-    Taken,
-    /// The queue is full.
-    Full,
-    /// The client is not there, or not there yet.
-    Gone,
-}
-
 /// A socket with its project and identity, which it keeps to its end.
 pub(crate) struct Client {
     id: SocketId,
-    project: Arc<Project>,
     identity: Identity,
-    engine: Arc<EngineSocket>,
+    session: Session,
 }
 
 impl Client {
-    pub(super) fn new(
-        project: Arc<Project>,
-        identity: Identity,
-        engine: Arc<EngineSocket>,
-    ) -> Self {
+    pub(super) fn new(identity: Identity, session: Session) -> Self {
         Self {
             id: SocketId::random(),
-            project,
             identity,
-            engine,
+            session,
         }
     }
 
@@ -65,16 +47,16 @@ impl Client {
     }
 
     pub(crate) fn project(&self) -> &Project {
-        &self.project
+        &self.session.project
     }
 
     pub(crate) fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// Queues a frame. A client whose queue is full reads too slowly and is disconnected; one that
+    /// Sends a frame. A client whose queue is full reads too slowly and is disconnected; one that
     /// has not been told yet that it is in the namespace gets nothing.
-    pub(crate) fn send(&self, frame: Str) -> bool {
+    pub(crate) fn send(&self, frame: &Frame) -> bool {
         match self.offer(frame) {
             Offer::Taken => true,
             Offer::Full => {
@@ -85,35 +67,31 @@ impl Client {
         }
     }
 
-    /// Queues a frame if there is space.
-    pub(crate) fn offer(&self, frame: Str) -> Offer {
-        if !self.engine.data.is_joined() {
-            return Offer::Gone;
+    /// Sends a frame, or queues it if there is space.
+    pub(crate) fn offer(&self, frame: &Frame) -> Offer {
+        self.offer_all(std::slice::from_ref(frame)).1
+    }
+
+    /// Sends frames at once, or queues them. Returns how many were taken, and what became of the
+    /// one after them, if there is one.
+    pub(crate) fn offer_all(&self, frames: &[Frame]) -> (usize, Offer) {
+        if !self.session.link.is_joined() {
+            return (0, Offer::Gone);
         }
-        match self.engine.emit(frame) {
-            Ok(()) => Offer::Taken,
-            Err(TrySendError::Full(_)) => Offer::Full,
-            Err(TrySendError::Closed(_)) => {
-                self.disconnect("closed");
-                Offer::Gone
-            }
+        let (taken, offer) = self.session.offer_all(frames);
+        if offer == Offer::Gone {
+            self.disconnect("closed");
         }
+        (taken, offer)
     }
 
     /// Whether so many more frames fit into the queue.
     pub(crate) fn has_space_for(&self, frames: usize) -> bool {
-        let mut places = Vec::with_capacity(frames);
-        while places.len() < frames {
-            match self.engine.reserve() {
-                Ok(place) => places.push(place),
-                Err(_) => return false,
-            }
-        }
-        true
+        self.session.has_space_for(frames)
     }
 
     /// Closes the transport; the client may connect again. `reason` is for metrics.
     pub(crate) fn disconnect(&self, reason: &'static str) {
-        disconnect(&self.engine, reason);
+        self.session.disconnect(reason);
     }
 }

@@ -6,18 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::future::join_all;
-use ingot_http::Forwarded;
 use ingot_identity::Identity;
 use ingot_project::Project;
 use serde_json::{Map, Value as Json};
 use socketioxide_core::Value;
 use socketioxide_core::packet::{Packet, PacketData};
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::client::Client;
-use super::frame::{connected_frame, refused_frame};
-use super::link::{EngineSocket, disconnect};
+use super::frame::{Frame, connected_frame, refused_frame};
+use super::link::{Offer, Session};
 use super::pace::Pace;
 use crate::channels;
 use crate::handshake::{Refusal, authenticate};
@@ -35,29 +33,23 @@ const FEED_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Violation;
 
 /// Handles packets until the session ends, then leaves every room.
-pub(crate) async fn converse(
-    node: Arc<Node>,
-    engine: Arc<EngineSocket>,
-    inbox: mpsc::Receiver<Packet>,
-) {
-    let closed = engine.data.closed().clone();
+pub(crate) async fn converse(node: Arc<Node>, session: Session) {
+    let closed = session.link.closed().clone();
     let mut conversation = Conversation {
         node,
-        engine,
+        session,
         membership: None,
     };
     // Dropping the handling of a packet half-way is fine: rooms are noted before anything is
     // waited for, so leaving finds them.
-    closed
-        .run_until_cancelled(Box::pin(conversation.run(inbox)))
-        .await;
+    closed.run_until_cancelled(conversation.run()).await;
     conversation.leave();
-    conversation.node.sockets.remove(&conversation.engine.id);
+    conversation.node.sockets.remove(&conversation.session.id);
 }
 
 struct Conversation {
     node: Arc<Node>,
-    engine: Arc<EngineSocket>,
+    session: Session,
     membership: Option<Membership>,
 }
 
@@ -75,28 +67,25 @@ pub(crate) struct Membership {
 }
 
 impl Conversation {
-    async fn run(&mut self, mut inbox: mpsc::Receiver<Packet>) {
+    async fn run(&mut self) {
         loop {
+            let link = &self.session.link;
             let next = match &self.membership {
                 Some(membership) => match membership.expiry {
-                    Some(expiry) => timeout_at(expiry, inbox.recv()).await,
-                    None => Ok(inbox.recv().await),
+                    Some(expiry) => timeout_at(expiry, link.next()).await.map_err(|_| "expired"),
+                    None => Ok(link.next().await),
                 },
-                None => Ok(timeout(CONNECT_TIMEOUT, inbox.recv())
+                None => timeout(CONNECT_TIMEOUT, link.next())
                     .await
-                    .unwrap_or_default()),
+                    .map_err(|_| "protocol"),
             };
-            let handled = match next {
-                Ok(Some(packet)) => {
-                    self.engine.data.take_from_inbox(&packet);
-                    self.handle(packet).await
-                }
-                Ok(None) => Err(Violation),
-                Err(_expired) => return disconnect(&self.engine, "expired"),
+            let packet = match next {
+                Ok(packet) => packet,
+                Err(reason) => return self.session.disconnect(reason),
             };
-            if handled.is_err() {
-                disconnect(&self.engine, "protocol");
-                return;
+            // In a box of its own, for most sockets have nothing to be handled most of the time.
+            if Box::pin(self.handle(packet)).await.is_err() {
+                return self.session.disconnect("protocol");
             }
         }
     }
@@ -128,17 +117,19 @@ impl Conversation {
             return Err(Violation);
         }
         let frame = refused_frame(packet.ns.as_str(), "Invalid namespace");
-        self.engine.emit(frame).map_err(|_| Violation)
+        self.say(&frame)
+    }
+
+    /// Tells the client something before it is in the namespace.
+    fn say(&self, frame: &Frame) -> Result<(), Violation> {
+        match self.session.offer(frame) {
+            Offer::Taken => Ok(()),
+            Offer::Full | Offer::Gone => Err(Violation),
+        }
     }
 
     async fn join(&mut self, auth: Option<&Value>) -> Result<(), Violation> {
-        let project = self
-            .engine
-            .req_parts
-            .extensions
-            .get::<Forwarded>()
-            .map(|forwarded| Arc::clone(&forwarded.project))
-            .ok_or(Violation)?;
+        let project = Arc::clone(&self.session.project);
         let auth = match auth {
             Some(Value::Str(text, _)) => serde_json::from_str(text.as_str())
                 .ok()
@@ -158,7 +149,7 @@ impl Conversation {
             Err(Refusal::Unavailable) => return Err(Violation),
             Err(refusal) => {
                 let frame = refused_frame("/", &refusal.to_string());
-                return self.engine.emit(frame).map_err(|_| Violation);
+                return self.say(&frame);
             }
         };
         let settings = &self.node.settings;
@@ -166,7 +157,7 @@ impl Conversation {
         let expiry = settings.close_expired.then(|| expiry(&identity)).flatten();
         let user = RoomName::User(identity.actor().to_owned());
         let role = RoomName::Role(identity.role.as_str().to_owned());
-        let client = Arc::new(Client::new(project, identity, Arc::clone(&self.engine)));
+        let client = Arc::new(Client::new(identity, self.session.clone()));
         let own = [user, role].map(|name| self.node.rooms.enter(&self.node, &client, name, 0));
         metrics::gauge!("realtime_sockets").increment(1.0);
         let welcome = connected_frame(client.id());
@@ -182,8 +173,8 @@ impl Conversation {
         // must not keep anybody out.
         let fed = own.iter().map(|room| room.fed());
         let _late = timeout(FEED_PATIENCE, join_all(fed)).await;
-        self.engine.emit(welcome).map_err(|_| Violation)?;
-        self.engine.data.set_joined(true);
+        self.say(&welcome)?;
+        self.session.link.set_joined(true);
         Ok(())
     }
 
@@ -193,7 +184,7 @@ impl Conversation {
     }
 
     fn leave(&mut self) {
-        self.engine.data.set_joined(false);
+        self.session.link.set_joined(false);
         let Some(mut membership) = self.membership.take() else {
             return;
         };

@@ -1,59 +1,167 @@
-//! What hangs on an Engine.IO session: decoding, the inbox of its conversation, its end.
+//! An Engine.IO session, whatever carries it: decoding, the inbox of its conversation, its end.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use engineioxide::socket::Sid;
 use engineioxide::{DisconnectReason, Str};
-use socketioxide_core::Value;
-use socketioxide_core::packet::{Packet, PacketData};
+use ingot_project::Project;
+use socketioxide_core::packet::Packet;
 use socketioxide_core::parser::{Parse, ParseConfig, ParseError, ParserState};
 use socketioxide_parser_common::CommonParser;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
-use super::frame::is_idle;
+use super::frame::{Frame, is_idle};
+use super::inbox::Inbox;
+use crate::websocket::WebSocket;
 
-/// Packets of one socket that wait to be handled, and their bytes; a client that sends more is
-/// disconnected.
-const INBOX: usize = 1024;
-const INBOX_BYTES: usize = 4_000_000;
 /// Most attachments of one packet, and their size together: as much as a frame may have.
 const MAX_ATTACHMENTS: usize = 16;
 const MAX_ATTACHMENT_BYTES: usize = 1_000_000;
 
-/// An Engine.IO session of this node.
-pub(crate) type EngineSocket = engineioxide::Socket<Link>;
+/// A session of the library.
+pub(crate) type EngineSocket = engineioxide::Socket<Arc<Link>>;
+
+/// Why a session has to end; a word for metrics.
+pub(crate) type Reason = &'static str;
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// It is sent or queued.
+    Taken,
+    /// The queue is full.
+    Full,
+    /// The client is not there, or not there yet.
+    Gone,
+}
+
+/// An Engine.IO session of this node; clones are the same session.
+#[derive(Clone)]
+pub(crate) struct Session {
+    pub(crate) id: Sid,
+    pub(crate) project: Arc<Project>,
+    pub(crate) link: Arc<Link>,
+    carrier: Carrier,
+}
+
+#[derive(Clone)]
+enum Carrier {
+    /// Polling, and websockets that began as polling.
+    Library(Arc<EngineSocket>),
+    /// What was a websocket from the beginning.
+    Websocket(Arc<WebSocket>),
+}
+
+impl Session {
+    /// A session that the library carries.
+    pub(crate) fn of_library(socket: Arc<EngineSocket>, project: Arc<Project>) -> Self {
+        Self {
+            id: socket.id,
+            project,
+            link: Arc::clone(&socket.data),
+            carrier: Carrier::Library(socket),
+        }
+    }
+
+    /// A session of its own websocket.
+    pub(crate) fn of_websocket(socket: Arc<WebSocket>, project: Arc<Project>) -> Self {
+        Self {
+            id: Sid::new(),
+            project,
+            link: Arc::default(),
+            carrier: Carrier::Websocket(socket),
+        }
+    }
+
+    /// Sends a frame, or queues it if there is space.
+    pub(crate) fn offer(&self, frame: &Frame) -> Offer {
+        match &self.carrier {
+            Carrier::Websocket(socket) => socket.offer(frame),
+            Carrier::Library(socket) => match socket.emit(frame.text().clone()) {
+                Ok(()) => Offer::Taken,
+                Err(TrySendError::Full(_)) => Offer::Full,
+                Err(TrySendError::Closed(_)) => Offer::Gone,
+            },
+        }
+    }
+
+    /// Sends frames at once, or queues them. Returns how many were taken, and what became of the
+    /// one after them, if there is one.
+    pub(crate) fn offer_all(&self, frames: &[Frame]) -> (usize, Offer) {
+        if let (Carrier::Websocket(socket), [_, _, ..]) = (&self.carrier, frames) {
+            return socket.offer_all(frames);
+        }
+        for (taken, frame) in frames.iter().enumerate() {
+            let offer = self.offer(frame);
+            if offer != Offer::Taken {
+                return (taken, offer);
+            }
+        }
+        (frames.len(), Offer::Taken)
+    }
+
+    /// Whether so many more frames fit into the queue.
+    pub(crate) fn has_space_for(&self, frames: usize) -> bool {
+        match &self.carrier {
+            Carrier::Websocket(socket) => socket.has_space_for(frames),
+            Carrier::Library(socket) => {
+                let mut places = Vec::with_capacity(frames);
+                while places.len() < frames {
+                    match socket.reserve() {
+                        Ok(place) => places.push(place),
+                        Err(_) => return false,
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    /// Closes the transport after what waits to be sent; the client may connect again.
+    pub(crate) fn close(&self) {
+        match &self.carrier {
+            // Its task sees the end below, and says it to the client.
+            Carrier::Websocket(_) => self.link.closed.cancel(),
+            Carrier::Library(socket) => socket.close(DisconnectReason::ClosingServer),
+        }
+    }
+
+    /// Closes the transport, also while the client does not read; it may connect again.
+    pub(crate) fn disconnect(&self, reason: Reason) {
+        if self.link.closed.is_cancelled() {
+            return;
+        }
+        metrics::counter!("realtime_disconnects_total", "reason" => reason).increment(1);
+        if let Carrier::Websocket(socket) = &self.carrier
+            && matches!(reason, "slow" | "flood")
+        {
+            socket.cut();
+        }
+        // At once: the library tells of the end only when the transport has let go, which a client
+        // that stopped reading can put off.
+        self.link.closed.cancel();
+        if let Carrier::Library(socket) = &self.carrier {
+            socket.close(DisconnectReason::TransportClose);
+        }
+    }
+}
 
 /// The state of one session.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
     parser: ParserState,
-    inbox: OnceLock<mpsc::Sender<Packet>>,
-    inbox_bytes: AtomicUsize,
+    inbox: Inbox,
     joined: AtomicBool,
     closed: CancellationToken,
 }
 
 impl Link {
-    /// Opens the inbox. `None` if it was opened before.
-    pub(crate) fn open(&self) -> Option<mpsc::Receiver<Packet>> {
-        let (sender, receiver) = mpsc::channel(INBOX);
-        self.inbox.set(sender).ok().map(|()| receiver)
-    }
-
-    /// A packet came out of the inbox.
-    pub(super) fn take_from_inbox(&self, packet: &Packet) {
-        self.inbox_bytes
-            .fetch_sub(weight(packet), Ordering::Relaxed);
-    }
-
-    /// Whether there was space for a packet.
-    fn put_into_inbox(&self, packet: Packet) -> bool {
-        let weight = weight(&packet);
-        let waiting = self.inbox_bytes.fetch_add(weight, Ordering::Relaxed);
-        let inbox = self.inbox.get();
-        waiting + weight <= INBOX_BYTES && inbox.is_some_and(|inbox| inbox.try_send(packet).is_ok())
+    /// The next packet of the client.
+    pub(super) async fn next(&self) -> Packet {
+        self.inbox.take().await
     }
 
     /// Cancelled at the session's end.
@@ -69,62 +177,33 @@ impl Link {
     pub(super) fn set_joined(&self, joined: bool) {
         self.joined.store(joined, Ordering::Release);
     }
-}
 
-/// Hands a text message to the conversation.
-pub(crate) fn receive_text(socket: &EngineSocket, message: Str) {
-    match is_idle(message.as_str()) {
-        Some(true) if socket.data.is_joined() => return,
-        Some(_) => return disconnect(socket, "malformed"),
-        None => {}
-    }
-    let decoded = CommonParser.decode_str(&limits(), &socket.data.parser, message);
-    receive(socket, decoded);
-}
-
-/// Hands an attachment to the packet that announced it.
-pub(crate) fn receive_binary(socket: &EngineSocket, attachment: Bytes) {
-    let decoded = CommonParser.decode_bin(&limits(), &socket.data.parser, attachment);
-    receive(socket, decoded);
-}
-
-fn receive(socket: &EngineSocket, decoded: Result<Packet, ParseError>) {
-    match decoded {
-        Ok(packet) => {
-            if !socket.data.put_into_inbox(packet) {
-                disconnect(socket, "flood");
-            }
+    /// Hands a text message to the conversation.
+    ///
+    /// # Errors
+    /// The session has to end.
+    pub(crate) fn receive_text(&self, message: Str) -> Result<(), Reason> {
+        match is_idle(message.as_str()) {
+            Some(true) if self.is_joined() => Ok(()),
+            Some(_) => Err("malformed"),
+            None => self.receive(CommonParser.decode_str(&limits(), &self.parser, message)),
         }
-        Err(ParseError::NeedsMoreBinaryData) => {}
-        Err(_) => disconnect(socket, "malformed"),
     }
-}
 
-/// Bytes of a packet's data.
-fn weight(packet: &Packet) -> usize {
-    match &packet.inner {
-        PacketData::Connect(Some(data))
-        | PacketData::Event(data, _)
-        | PacketData::BinaryEvent(data, _)
-        | PacketData::EventAck(data, _)
-        | PacketData::BinaryAck(data, _) => {
-            let Value::Str(text, attachments) = data else {
-                return 0;
-            };
-            text.len() + attachments.iter().flatten().map(Bytes::len).sum::<usize>()
+    /// Hands an attachment to the packet that announced it.
+    ///
+    /// # Errors
+    /// The session has to end.
+    pub(crate) fn receive_binary(&self, attachment: Bytes) -> Result<(), Reason> {
+        self.receive(CommonParser.decode_bin(&limits(), &self.parser, attachment))
+    }
+
+    fn receive(&self, decoded: Result<Packet, ParseError>) -> Result<(), Reason> {
+        match decoded {
+            Ok(packet) => self.inbox.put(packet).then_some(()).ok_or("flood"),
+            Err(ParseError::NeedsMoreBinaryData) => Ok(()),
+            Err(_) => Err("malformed"),
         }
-        _ => 0,
-    }
-}
-
-/// Closes the transport; the client may connect again. `reason` is for metrics.
-pub(crate) fn disconnect(socket: &EngineSocket, reason: &'static str) {
-    if !socket.data.closed.is_cancelled() {
-        metrics::counter!("realtime_disconnects_total", "reason" => reason).increment(1);
-        // At once: the library tells of the end only when the transport has let go, which a
-        // client that stopped reading can put off.
-        socket.data.closed.cancel();
-        socket.close(DisconnectReason::TransportClose);
     }
 }
 

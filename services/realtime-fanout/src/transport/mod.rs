@@ -1,4 +1,4 @@
-//! HTTP and websocket: Engine.IO behind the edge (contract, realtime §1).
+//! HTTP: Engine.IO behind the edge (contract, realtime §1).
 //!
 //! [`answers`] makes the library's answers those of the contract, [`cors`] lets browsers in, [`sid`]
 //! puts the node's name into session ids, [`handler`] connects sessions with conversations.
@@ -27,15 +27,16 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use crate::node::Node;
+use crate::websocket::{accept, is_handshake};
 use answers::EngineError;
 use handler::Handler;
 use sid::Session;
 
 /// Heartbeat and limits of the contract, realtime §1.
-const PING_INTERVAL: Duration = Duration::from_secs(25);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
-const MAX_PAYLOAD: usize = 1_000_000;
+pub(crate) const MAX_PAYLOAD: usize = 1_000_000;
 
 /// A connection whose peer takes no byte for so long is cut by the kernel: a writer waiting for it
 /// would keep the frames of a socket that was disconnected long ago.
@@ -103,6 +104,7 @@ impl Transport {
             Some("websocket") => true,
             _ => return Err(EngineError::UnknownTransport),
         };
+        let is_version_4 = sid::parameter(query, "EIO") == Some("4");
         let session = Session::of(query, &self.node.id);
         let is_post = request.method() == Method::POST;
         match &session {
@@ -118,6 +120,10 @@ impl Transport {
                 let uri = format!("{}?{query}", request.uri().path());
                 *request.uri_mut() = uri.parse().map_err(|_| EngineError::BadRequest)?;
             }
+        }
+        let is_first = is_websocket && session == Session::New;
+        if is_first && is_version_4 && is_handshake(&request) {
+            return Ok(accept(&self.node, request));
         }
         if is_websocket && !request.headers().contains_key(UPGRADE) {
             return Err(EngineError::BadRequest);

@@ -1,5 +1,8 @@
 //! A node with real PostgreSQL and NATS, driven by socket.io-client.
 
+#[allow(dead_code, reason = "each test binary uses its own part")]
+pub(crate) mod raw;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
