@@ -41,6 +41,11 @@ impl<S> Escaped<S> {
         }
     }
 
+    /// The connection, with what was escaped and nobody has read yet.
+    pub fn into_parts(self) -> (S, BytesMut) {
+        (self.stream, self.rest)
+    }
+
     /// The connection itself.
     pub const fn get_ref(&self) -> &S {
         &self.stream

@@ -4,15 +4,15 @@
 //! Requests that are no sound HTTP are refused by pingora before the gateway hears of them, with a
 //! bare status. Here, on its way out, that answer gets the contract's envelope.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use ingot_request_target::Escaped;
-use pingora::protocols::l4::stream::Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::tls::SslDigest;
 use pingora::protocols::{
@@ -23,30 +23,63 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 use crate::answer;
+use crate::passage::Passage;
+use crate::plain_stream::PlainStream;
 
 /// Holds the head of an answer and a small body; larger writes go past it.
 const BUFFER: usize = 2048;
 
 tokio::task_local! {
-    /// Whether the gateway has got the request that this connection's task is at.
-    static UNDERSTOOD: Cell<bool>;
+    /// The request that this connection's task is at.
+    static REQUEST: Request;
+}
+
+#[derive(Default)]
+struct Request {
+    /// The gateway has got it.
+    understood: Cell<bool>,
+    /// What it has become, when it was a WebSocket's handshake, and the client's side of that once
+    /// pingora has let go of it.
+    passage: RefCell<Option<Passage>>,
+    client: RefCell<Option<Transport>>,
 }
 
 /// Reads and answers one request of a connection; until [`understood`], what is written is a
-/// refusal.
-pub(crate) async fn one_request<T>(answering: impl Future<Output = T>) -> T {
-    UNDERSTOOD.scope(Cell::new(false), answering).await
+/// refusal. Returns also what has to go on, when it was a WebSocket's handshake.
+pub(crate) async fn one_request<T>(
+    answering: impl Future<Output = T>,
+) -> (T, Option<(Passage, Transport)>) {
+    let answered = async {
+        let outcome = answering.await;
+        let passage = REQUEST
+            .try_with(|request| request.passage.take().zip(request.client.take()))
+            .unwrap_or_default();
+        (outcome, passage)
+    };
+    REQUEST.scope(Request::default(), answered).await
 }
 
 /// The request that this task is at was sound HTTP.
 pub(crate) fn understood() {
     // Elsewhere, nobody asks.
-    let _outside = UNDERSTOOD.try_with(|understood| understood.set(true));
+    let _outside = REQUEST.try_with(|request| request.understood.set(true));
+}
+
+/// The request that this task is at has become a WebSocket: when pingora drops the client's
+/// connection, the passage goes on with it.
+pub(crate) fn becomes(passage: Passage) {
+    let _outside = REQUEST.try_with(|request| request.passage.replace(Some(passage)));
+}
+
+fn is_passage() -> bool {
+    REQUEST
+        .try_with(|request| request.passage.borrow().is_some())
+        .unwrap_or(false)
 }
 
 fn is_refusal() -> bool {
-    UNDERSTOOD
-        .try_with(|understood| !understood.get())
+    REQUEST
+        .try_with(|request| !request.understood.get())
         .unwrap_or(false)
 }
 
@@ -58,13 +91,13 @@ fn is_refusal() -> bool {
 )]
 pub(crate) enum Transport {
     /// TCP.
-    Plain(Stream),
+    Plain(PlainStream),
     /// TLS over TCP.
-    Tls(Box<TlsStream<Stream>>),
+    Tls(Box<TlsStream<PlainStream>>),
 }
 
 impl Transport {
-    fn socket(&self) -> &Stream {
+    fn socket(&self) -> &PlainStream {
         match self {
             Self::Plain(stream) => stream,
             Self::Tls(stream) => stream.get_ref().0,
@@ -115,7 +148,8 @@ impl AsyncWrite for Transport {
 /// The connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
-    stream: BufWriter<Escaped<Transport>>,
+    /// None at the very end, when a passage has it.
+    stream: Option<BufWriter<Escaped<Transport>>>,
     /// What the proxy is told about TLS: that it is there.
     tls: Option<Arc<SslDigest>>,
     /// The envelope is on its way; the connection ends with it.
@@ -130,14 +164,44 @@ impl ClientStream {
             Transport::Tls(_) => Some(Arc::new(SslDigest::new("", "", None, None, Vec::new()))),
         };
         Self {
-            stream: BufWriter::with_capacity(BUFFER, Escaped::new(stream)),
+            stream: Some(BufWriter::with_capacity(BUFFER, Escaped::new(stream))),
             tls,
             refused: false,
         }
     }
 
-    fn socket(&self) -> &Stream {
-        self.stream.get_ref().get_ref().socket()
+    fn socket(&self) -> Option<&PlainStream> {
+        Some(self.stream.as_ref()?.get_ref().get_ref().socket())
+    }
+
+    fn stream(&mut self) -> io::Result<Pin<&mut BufWriter<Escaped<Transport>>>> {
+        let stream = self.stream.as_mut().map(Pin::new);
+        stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+}
+
+impl Drop for ClientStream {
+    /// Leaves the connection to the passage that goes on with it.
+    fn drop(&mut self) {
+        let Some(stream) = self.stream.take() else {
+            return;
+        };
+        let _outside = REQUEST.try_with(|request| {
+            let mut passage = request.passage.borrow_mut();
+            let Some(passage) = passage.as_mut() else {
+                return;
+            };
+            // The answer to the handshake, if it has not left.
+            let unsent = stream.buffer().len();
+            if unsent > 0 {
+                let mut first = BytesMut::from(stream.buffer());
+                first.extend_from_slice(&passage.to_client);
+                passage.to_client = first;
+            }
+            let (client, escaped) = stream.into_inner().into_parts();
+            passage.to_node.extend_from_slice(&escaped);
+            request.client.replace(Some(client));
+        });
     }
 }
 
@@ -147,7 +211,7 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        self.stream()?.poll_read(cx, buf)
     }
 }
 
@@ -161,27 +225,36 @@ impl AsyncWrite for ClientStream {
             if !self.refused {
                 // It fits into the buffer, which is empty between two answers: never cut.
                 let answer = answer::with_envelope(buf);
-                ready!(Pin::new(&mut self.stream).poll_write(cx, &answer))?;
+                ready!(self.stream()?.poll_write(cx, &answer))?;
                 self.refused = true;
             }
             return Poll::Ready(Ok(buf.len()));
         }
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        self.stream()?.poll_write(cx, buf)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.stream()?.poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        if is_passage() {
+            return Poll::Ready(Ok(()));
+        }
+        self.stream()?.poll_shutdown(cx)
     }
 }
 
 #[async_trait]
 impl Shutdown for ClientStream {
     async fn shutdown(&mut self) {
-        if let Err(error) = AsyncWriteExt::shutdown(&mut self.stream).await {
+        if is_passage() {
+            return;
+        }
+        let Some(stream) = &mut self.stream else {
+            return;
+        };
+        if let Err(error) = AsyncWriteExt::shutdown(stream).await {
             tracing::debug!(%error, "the client closed the connection first");
         }
     }
@@ -189,7 +262,7 @@ impl Shutdown for ClientStream {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> i32 {
-        self.socket().id()
+        self.socket().map_or(-1, UniqueID::id)
     }
 }
 
@@ -203,7 +276,8 @@ impl Peek for ClientStream {}
 
 impl GetTimingDigest for ClientStream {
     fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        self.socket().get_timing_digest()
+        self.socket()
+            .map_or_else(Vec::new, GetTimingDigest::get_timing_digest)
     }
 }
 
@@ -215,6 +289,6 @@ impl GetProxyDigest for ClientStream {
 
 impl GetSocketDigest for ClientStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        self.socket().get_socket_digest()
+        self.socket()?.get_socket_digest()
     }
 }

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use ingot_config::Problems;
 use ingot_http::{ApiError, BodySettings};
-use pingora::connectors::http::v1::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -50,7 +49,6 @@ pub(crate) struct Gateway {
     pub(crate) keep_alive: HeaderValue,
     pub(crate) keep_alive_seconds: u64,
     /// Connections of WebSockets, which are nobody's afterwards.
-    pub(crate) connector: Arc<Connector>,
     pub(crate) tls: TlsPolicy,
     pub(crate) budget: Arc<Budget>,
     pools: [Arc<Pool>; Service::ALL.len()],
@@ -86,7 +84,6 @@ impl Gateway {
             rate_limit: HeaderValue::from(settings.rate_limit),
             keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
             keep_alive_seconds,
-            connector: Arc::new(Connector::new(None)),
             tls: TlsPolicy::new(&config.tls),
             budget: Arc::new(Budget::new(config.request.memory)),
             pools,

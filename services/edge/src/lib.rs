@@ -20,6 +20,8 @@ mod gateway;
 mod headers;
 mod limit;
 mod listener;
+mod passage;
+mod plain_stream;
 mod project;
 mod proxy_protocol;
 mod routes;
@@ -168,6 +170,10 @@ impl Edge {
             check: Duration::from_millis(config.upstream.check_ms.max(1)),
             resolve: config.upstream.resolve.0,
         };
+        let realtime = pools.get(Service::Realtime.index()).cloned();
+        if let Some(pool) = realtime {
+            background.spawn(upstream::feel(pool, stop_background.clone()));
+        }
         for pool in pools {
             background.spawn(upstream::watch(pool, schedule, stop_background.clone()));
         }

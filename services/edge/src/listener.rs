@@ -10,11 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
-use pingora::protocols::GetSocketDigest;
 use pingora::protocols::SocketDigest;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
-use pingora::protocols::l4::stream::Stream;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -23,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::client_stream::{ClientStream, Transport, one_request};
 use crate::gateway::Gateway;
+use crate::plain_stream::PlainStream;
 use crate::proxy_protocol;
 use crate::tls::Tls;
 
@@ -121,8 +120,7 @@ impl Connections {
         // With the peer's address filled in, no request has to ask the kernel for it.
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
-        let mut stream = Stream::from(stream);
-        stream.set_socket_digest(digest);
+        let stream = PlainStream::new(stream, digest);
         let transport = match &self.tls {
             None => Transport::Plain(stream),
             Some(tls) => match tls.accept(stream).await {
@@ -133,17 +131,19 @@ impl Connections {
         let mut session = ServerSession::new_http1(Box::new(ClientStream::new(transport)));
         // Who connects and says nothing is waited for as long as between two requests.
         session.set_keepalive(Some(self.keep_alive_seconds));
-        let mut next = self.answer_one(session).await;
-        while let Some((stream, settings)) = next.map(ReusedHttpStream::consume) {
-            let mut session = ServerSession::new_http1(stream);
+        loop {
+            let answering = self.proxy.process_new_http(session, &self.closing);
+            let (next, passage) = one_request(answering).await;
+            if let Some((passage, client)) = passage {
+                return passage.run(client).await;
+            }
+            let Some((stream, settings)) = next.map(ReusedHttpStream::consume) else {
+                return;
+            };
+            session = ServerSession::new_http1(stream);
             if let Some(settings) = settings {
                 settings.apply_to_session(&mut session);
             }
-            next = self.answer_one(session).await;
         }
-    }
-
-    async fn answer_one(&self, session: ServerSession) -> Option<ReusedHttpStream> {
-        one_request(self.proxy.process_new_http(session, &self.closing)).await
     }
 }

@@ -1,18 +1,32 @@
-//! WebSockets (RFC 6455): the handshake, then bytes both ways until either side closes.
+//! WebSockets (RFC 6455): the handshake. What follows is a [`Passage`].
 //!
 //! The proxy library's own way is for requests: where the 101 comes before the empty request's end
 //! was passed on, it takes that end for the end of the stream. A handshake has no body, so here
 //! nothing of the kind can be under way.
 
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::FutureExt;
 use http::header::{self, HeaderValue};
 use http::{StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::http::v1::client::HttpSession as Upstream;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::upstreams::peer::Peer;
+use pingora::{Error, ErrorType, Result};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
+use crate::client_stream;
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
+use crate::passage::Passage;
+use crate::plain_stream::PlainStream;
+
+/// How long a connection may take where no setting says so.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// Headers of a client's connection to us that say nothing about ours to the node (RFC 9110
 /// §7.6.1).
@@ -46,35 +60,58 @@ impl Gateway {
         let mut answer = answer.map_err(Error::into_up)?;
         let accepted = answer.status == StatusCode::SWITCHING_PROTOCOLS;
         self.prepare_answer(session, exchange, &mut answer);
+        if !accepted {
+            session
+                .write_response_header(Box::new(answer), false)
+                .await?;
+            return refuse(session, &mut node).await;
+        }
+        session.set_keepalive(None);
         session
             .write_response_header(Box::new(answer), false)
             .await?;
-        if accepted {
-            exchange.flight.becomes_stream();
-            // Both sides are gone or as good as gone: nobody is left to tell why.
-            let _why = pass(session, &mut node).await;
-            Ok(())
-        } else {
-            refuse(session, &mut node).await
-        }
+        exchange.flight.becomes_stream();
+        let given_up = exchange
+            .lease
+            .as_ref()
+            .map(|lease| lease.member().given_up())
+            .unwrap_or_default();
+        let to_node = sent_already(session)?;
+        let to_client = answered_already(&mut node)?;
+        let Ok(node) = node.into_inner().into_any().downcast::<PlainStream>() else {
+            return Error::e_explain(ErrorType::InternalError, "not our own connection");
+        };
+        // What the exchange keeps is counted off at once.
+        let flight = std::mem::replace(&mut exchange.flight, self.flights.take_off());
+        client_stream::becomes(Passage {
+            node,
+            to_client,
+            to_node,
+            flight,
+            lease: exchange.lease.take(),
+            given_up,
+        });
+        Ok(())
     }
 
     /// Connects to the node that the exchange belongs to, or to another one that takes it.
     async fn dial(&self, exchange: &mut Exchange) -> Result<Upstream> {
         loop {
             let peer = self.next_peer(exchange).await?;
-            match self.connector.get_http_session(&*peer).await {
-                Ok((mut node, _)) => {
-                    node.read_timeout = peer.options.read_timeout;
-                    node.write_timeout = peer.options.write_timeout;
-                    return Ok(node);
-                }
-                Err(error) => {
-                    self.note_refusal(exchange);
-                    if !exchange.tried.may_go_on() {
-                        return Err(error.into_up());
-                    }
-                }
+            let Some(address) = peer.address().as_inet() else {
+                return Error::e_explain(ErrorType::InternalError, "a node without an address");
+            };
+            let limit = peer.options.connection_timeout.unwrap_or(CONNECT);
+            if let Ok(Ok(stream)) = timeout(limit, TcpStream::connect(address)).await {
+                stream.set_nodelay(true).ok();
+                let mut node = Upstream::new(Box::new(PlainStream::outgoing(stream)));
+                node.read_timeout = peer.options.read_timeout;
+                node.write_timeout = peer.options.write_timeout;
+                return Ok(node);
+            }
+            self.note_refusal(exchange);
+            if !exchange.tried.may_go_on() {
+                return Error::e_explain(ErrorType::ConnectError, "no node takes it");
             }
         }
     }
@@ -110,21 +147,29 @@ async fn refuse(session: &mut Session, node: &mut Upstream) -> Result<()> {
     session.write_response_body(None, true).await
 }
 
-/// Passes bytes both ways until one side closes.
-async fn pass(session: &mut Session, node: &mut Upstream) -> Result<()> {
-    // A WebSocket may be silent for as long as both sides like.
+/// What the client has sent already: it need not wait for the answer's arrival.
+fn sent_already(session: &mut Session) -> Result<BytesMut> {
+    let mut sent = BytesMut::new();
+    loop {
+        let reading = session.as_downstream_mut().read_request_body();
+        match pin!(reading).now_or_never() {
+            Some(Ok(Some(bytes))) => sent.extend_from_slice(&bytes),
+            Some(Err(error)) => return Err(error),
+            Some(Ok(None)) | None => return Ok(sent),
+        }
+    }
+}
+
+/// What the node has sent already, often in one segment with its answer.
+fn answered_already(node: &mut Upstream) -> Result<BytesMut> {
     node.read_timeout = None;
     node.maybe_upgrade_body_writer();
+    let mut answered = BytesMut::new();
     loop {
-        tokio::select! {
-            sent = session.as_downstream_mut().read_request_body() => match sent? {
-                Some(bytes) => drop(node.write_body(&bytes).await?),
-                None => return Ok(()),
-            },
-            answered = node.read_body_bytes() => match answered? {
-                Some(bytes) => session.write_response_body(Some(bytes), false).await?,
-                None => return Ok(()),
-            },
+        match pin!(node.read_body_bytes()).now_or_never() {
+            Some(Ok(Some(bytes))) => answered.extend_from_slice(&bytes),
+            Some(Err(error)) => return Err(error.into_up()),
+            Some(Ok(None)) | None => return Ok(answered),
         }
     }
 }

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context;
 use ingot_config::Problems;
-use pingora::protocols::l4::stream::Stream;
 use rustls::ServerConfig;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use policy::{TlsPolicy, is_tls};
 
+use crate::plain_stream::PlainStream;
 use crate::settings::TlsSettings;
 use certificates::Certificates;
 
@@ -58,7 +58,7 @@ impl Tls {
     }
 
     /// Shakes hands; `None` when the client does not.
-    pub(crate) async fn accept(&self, stream: Stream) -> Option<Box<TlsStream<Stream>>> {
+    pub(crate) async fn accept(&self, stream: PlainStream) -> Option<Box<TlsStream<PlainStream>>> {
         match timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(Box::new(stream)),
             Ok(Err(error)) => {

@@ -1,11 +1,12 @@
 //! One process that answers for a service: its address, what is known of its health, its load.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use pingora::upstreams::peer::HttpPeer;
+use tokio_util::sync::CancellationToken;
 
 use crate::session::NodeId;
 
@@ -52,6 +53,8 @@ pub(crate) struct Member {
     load: AtomicU32,
     node: AtomicU64,
     since: Instant,
+    /// Cancelled, and replaced, when the streams to it should be made anew elsewhere.
+    given_up: Mutex<CancellationToken>,
 }
 
 impl Member {
@@ -75,6 +78,7 @@ impl Member {
             load: AtomicU32::new(0),
             node: AtomicU64::new(0),
             since: Instant::now(),
+            given_up: Mutex::default(),
         }
     }
 
@@ -120,6 +124,23 @@ impl Member {
     /// It refuses connections. Believed at once: the next health check puts it back.
     pub(crate) fn refused(&self) -> bool {
         self.becomes(Health::Down)
+    }
+
+    /// It stands still: streams to it end, so that their clients find another member.
+    pub(crate) fn give_up(&self) -> bool {
+        let changed = self.becomes(Health::Down);
+        let mut given_up = self.lock();
+        std::mem::take(&mut *given_up).cancel();
+        changed
+    }
+
+    /// Cancelled when a stream that begins now should end.
+    pub(crate) fn given_up(&self) -> CancellationToken {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, CancellationToken> {
+        self.given_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A request broke off half-way.

@@ -5,6 +5,7 @@
 
 mod member;
 mod probe;
+mod pulse;
 mod watch;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch as signal};
 
 pub(crate) use member::{Health, Lease, Member, Timeouts};
+pub(crate) use pulse::feel;
 pub(crate) use watch::{Schedule, watch};
 
 use crate::session::NodeId;

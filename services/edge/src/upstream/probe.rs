@@ -32,17 +32,30 @@ pub(super) async fn probe(address: SocketAddr) -> Finding {
     }
 }
 
+/// Whether a member answers at all within a time, whatever it has to say. Who refuses does.
+pub(super) async fn is_awake(address: SocketAddr, patience: Duration) -> bool {
+    tokio::time::timeout(patience, ask_at(address, "/livez"))
+        .await
+        .is_ok()
+}
+
 async fn ask(address: SocketAddr) -> Finding {
+    ask_at(address, "/readyz").await
+}
+
+async fn ask_at(address: SocketAddr, path: &str) -> Finding {
     let Ok(stream) = TcpStream::connect(address).await else {
         return Finding::Refused;
     };
-    exchange(stream, address).await.unwrap_or(Finding::Silence)
+    exchange(stream, address, path)
+        .await
+        .unwrap_or(Finding::Silence)
 }
 
-async fn exchange(stream: TcpStream, address: SocketAddr) -> Option<Finding> {
+async fn exchange(stream: TcpStream, address: SocketAddr, path: &str) -> Option<Finding> {
     let io = TokioIo::new(stream);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(io).await.ok()?;
-    let request = Request::get("/readyz")
+    let request = Request::get(path)
         .header(header::HOST, address.to_string())
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
