@@ -42,7 +42,7 @@ struct Arguments {
     dry_run: bool,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Clone, Subcommand)]
 enum What {
     /// Everything
     All,
@@ -63,7 +63,11 @@ enum What {
     #[command(hide = true)]
     ServeApi,
     /// Messages to sockets: beside Node's socket.io server, in bursts, and what sockets cost
-    Realtime,
+    Realtime {
+        /// Only these
+        #[arg(value_enum)]
+        parts: Vec<realtime::Part>,
+    },
     /// Part of `edge`: the service behind the proxies
     #[command(hide = true)]
     ServeJson {
@@ -93,7 +97,7 @@ struct Plan {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match arguments.what {
+    match &arguments.what {
         // The services' own frame, exactly as their `main.rs` runs it.
         What::ServeEdge => ingot_telemetry::run("ingot-edge", ingot_edge::serve),
         What::ServeRecords => {
@@ -103,9 +107,9 @@ fn main() -> ExitCode {
         What::ServeFanout => {
             ingot_telemetry::run("ingot-realtime-fanout", ingot_realtime_fanout::serve)
         }
-        What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(address))),
+        What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(*address))),
         What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),
-        What::All | What::Edge | What::Records | What::Database { .. } | What::Realtime => {
+        What::All | What::Edge | What::Records | What::Database { .. } | What::Realtime { .. } => {
             exit_code(in_runtime(compare(&arguments)))
         }
     }
@@ -126,8 +130,10 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(size) = database_size(arguments) {
         sections.push(database::compare(size).await?);
     }
-    if matches!(arguments.what, What::All | What::Realtime) {
-        sections.push(realtime::compare(plan).await?);
+    match &arguments.what {
+        What::All => sections.push(realtime::compare(plan, &[]).await?),
+        What::Realtime { parts } => sections.push(realtime::compare(plan, parts).await?),
+        _ => {}
     }
     for section in &sections {
         report::print(section);

@@ -81,6 +81,12 @@ pub(crate) fn print(section: &Section) {
     println!("{}\n\n{}\n", section.title, section.table());
 }
 
+/// Prints a row as soon as it is known: what follows may take long.
+#[allow(clippy::print_stderr, reason = "progress for whoever waits")]
+pub(crate) fn print_row(row: &[String]) {
+    eprintln!("{}", row.join(" | "));
+}
+
 /// Puts the sections into the page, in the place of their former results.
 pub(crate) fn write(sections: &[Section]) -> anyhow::Result<()> {
     let path = Path::new(PAGE);

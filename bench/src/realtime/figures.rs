@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use super::socket::{Entrance, Socket};
 use super::stack::{Peer, Stack};
 
-type Row = Vec<String>;
+pub(super) type Row = Vec<String>;
 
 const ROOM: usize = 1_000;
 const BYTES: usize = 1_024;
@@ -23,7 +23,7 @@ const IDLE: usize = 10_000;
 const AT_ONCE: usize = 100;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn row(figure: String, ours: String, peer: String, goal: &str) -> Row {
+pub(super) fn row(figure: String, ours: String, peer: String, goal: &str) -> Row {
     vec![figure, ours, peer, goal.to_owned()]
 }
 
@@ -152,7 +152,7 @@ async fn read_numbers(mut socket: Socket, messages: i64) -> (i64, i64) {
     (messages - count, inversions)
 }
 
-async fn open_all(entrance: &Entrance, count: usize) -> anyhow::Result<Vec<Socket>> {
+pub(super) async fn open_all(entrance: &Entrance, count: usize) -> anyhow::Result<Vec<Socket>> {
     let mut sockets = Vec::with_capacity(count);
     while sockets.len() < count {
         let batch = AT_ONCE.min(count - sockets.len());
@@ -163,18 +163,18 @@ async fn open_all(entrance: &Entrance, count: usize) -> anyhow::Result<Vec<Socke
 }
 
 /// Many sockets that all come at the same moment.
-pub(super) async fn join_storm(stack: &Stack) -> anyhow::Result<Row> {
+pub(super) async fn join_storm(stack: &Stack) -> anyhow::Result<Vec<Row>> {
     let entrance = stack.entrance(Some("bench:storm"))?;
     let begin = Instant::now();
     let opened = join_all((0..STORM).map(|_| Socket::open(&entrance))).await;
     let time = begin.elapsed();
     let refused = opened.iter().filter(|socket| socket.is_err()).count();
-    Ok(row(
+    Ok(vec![row(
         format!("{STORM} sockets join at once: refused / time"),
         format!("{refused} / {:.1} s", time.as_secs_f64()),
         "–".to_owned(),
         "0 / 5 s",
-    ))
+    )])
 }
 
 /// CPU time per delivered message, in one room.
@@ -202,7 +202,7 @@ pub(super) async fn cost(stack: &Stack, peer: &Peer, seconds: u32) -> anyhow::Re
 }
 
 /// In microseconds.
-fn per_message(cpu: Duration, delivered: u64) -> anyhow::Result<f64> {
+pub(super) fn per_message(cpu: Duration, delivered: u64) -> anyhow::Result<f64> {
     ensure!(delivered > 0, "nothing was delivered");
     Ok(cpu.as_secs_f64() * 1e6 / f64::from(u32::try_from(delivered)?))
 }
@@ -223,16 +223,23 @@ async fn broadcast(stack: &Stack, rate: u32, seconds: u32) -> anyhow::Result<()>
 }
 
 /// Sockets that count what they get.
-struct Audience {
+pub(super) struct Audience {
     delivered: Arc<AtomicU64>,
     _readers: JoinSet<()>,
 }
 
 impl Audience {
     async fn open(entrance: &Entrance) -> anyhow::Result<Self> {
+        let audience = Self::of(open_all(entrance, ROOM).await?);
+        // Presence of the newcomers is not what is measured.
+        sleep(Duration::from_secs(1)).await;
+        Ok(audience)
+    }
+
+    pub(super) fn of(sockets: Vec<Socket>) -> Self {
         let delivered = Arc::new(AtomicU64::new(0));
         let mut readers = JoinSet::new();
-        for mut socket in open_all(entrance, ROOM).await? {
+        for mut socket in sockets {
             let delivered = Arc::clone(&delivered);
             readers.spawn(async move {
                 while let Ok(event) = socket.event().await {
@@ -242,16 +249,14 @@ impl Audience {
                 }
             });
         }
-        // Presence of the newcomers is not what is measured.
-        sleep(Duration::from_secs(1)).await;
-        Ok(Self {
+        Self {
             delivered,
             _readers: readers,
-        })
+        }
     }
 
     /// Waits until nothing more comes. Returns how much came.
-    async fn settle(&self) -> u64 {
+    pub(super) async fn settle(&self) -> u64 {
         let mut last = 0;
         loop {
             sleep(Duration::from_secs(1)).await;
@@ -293,10 +298,15 @@ pub(super) async fn memory(stack: &Stack) -> anyhow::Result<Vec<Row>> {
     Ok(rows)
 }
 
-/// Each socket is a file here, and the processes that were started inherit the limit.
+/// Each socket is a file here and two in the edge, and the processes that are started inherit the
+/// limit.
 pub(super) fn raise_file_limit() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    const WANTED: u64 = 65_536;
     if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
+        // Only administrators may raise the upper limit.
+        if most >= WANTED || setrlimit(Resource::RLIMIT_NOFILE, WANTED, WANTED).is_err() {
+            setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
+        }
     }
 }

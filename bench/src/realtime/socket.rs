@@ -21,6 +21,8 @@ pub(crate) struct Entrance {
     pub(crate) address: SocketAddr,
     /// Name of the host, for the edge to know the project by.
     pub(crate) host: String,
+    /// Further lines of the handshake, each with its end.
+    pub(crate) headers: String,
     /// JSON of the CONNECT packet; empty for none.
     pub(crate) auth: String,
     /// The event that subscribes, as JSON; empty for none.
@@ -46,8 +48,8 @@ impl Socket {
         let request = format!(
             "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {}\r\nConnection: \
              Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: \
-             dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            entrance.host
+             dGhlIHNhbXBsZSBub25jZQ==\r\n{}\r\n",
+            entrance.host, entrance.headers
         );
         writer.write_all(request.as_bytes()).await?;
         let mut reader = BufReader::with_capacity(SHORT * 2, reader);

@@ -22,8 +22,15 @@ pub(super) struct Stack {
     pub(super) project: TestProject,
     _relay: Process,
     pub(super) node: Process,
+    node_address: SocketAddr,
     pub(super) edge: Process,
     edge_address: SocketAddr,
+}
+
+/// A further node.
+pub(super) struct Node {
+    pub(super) process: Process,
+    pub(super) address: SocketAddr,
 }
 
 impl Stack {
@@ -46,8 +53,34 @@ impl Stack {
             project,
             _relay: relay,
             node,
+            node_address,
             edge,
             edge_address,
+        })
+    }
+
+    /// Starts another node, which no edge knows.
+    pub(super) async fn further_node(&self, folder: &Path) -> anyhow::Result<Node> {
+        let (process, address) = service(&self.project, "serve-fanout", folder).await?;
+        ready(&format!("http://{address}/readyz")).await?;
+        Ok(Node { process, address })
+    }
+
+    /// Where the first node listens.
+    pub(super) fn node_address(&self) -> SocketAddr {
+        self.node_address
+    }
+
+    /// The way of a client to a channel past the edge, to a certain node.
+    pub(super) fn entrance_to(&self, node: SocketAddr, channel: &str) -> anyhow::Result<Entrance> {
+        Ok(Entrance {
+            address: node,
+            headers: format!(
+                "x-ingot-project: {}\r\nx-ingot-edge-key: {}\r\n",
+                self.project.project().id,
+                self.project.edge_key().expose()
+            ),
+            ..self.entrance(Some(channel))?
         })
     }
 
@@ -64,6 +97,7 @@ impl Stack {
         Ok(Entrance {
             address: self.edge_address,
             host: self.edge_address.to_string(),
+            headers: String::new(),
             auth: format!(r#"{{"token":"{token}"}}"#),
             subscribe: channel.map_or_else(String::new, |channel| {
                 format!(r#"["realtime:subscribe",{{"channel":"{channel}"}}]"#)
@@ -165,6 +199,7 @@ impl Peer {
         Entrance {
             address: self.address,
             host: self.address.to_string(),
+            headers: String::new(),
             auth: String::new(),
             subscribe: r#"["join","bench"]"#.to_owned(),
         }

@@ -16,7 +16,15 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs an installed tool in the root; panics with what it says unless it is content.
 pub(crate) fn run(tool: &str, arguments: &[&str]) -> String {
-    let program = ingot_e2e::tool(tool).unwrap();
+    let tools = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .parent()
+        .unwrap()
+        .join("tools");
+    let program = tools.join(tool);
+    assert!(
+        program.is_file(),
+        "{tool} is not installed: run `cargo xtask tools`"
+    );
     let output = Command::new(program)
         .args(arguments)
         .current_dir(root())

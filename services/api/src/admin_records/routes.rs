@@ -15,7 +15,6 @@ use super::query::Parameters;
 use super::service;
 use crate::app::App;
 use crate::database::{Schema, TableName};
-use crate::openapi::Row;
 
 /// What the handlers of this file take and answer.
 #[derive(utoipa::OpenApi)]
@@ -42,13 +41,17 @@ async fn unknown(_: VerifyAdmin) -> ApiError {
     operation_id = "listRows",
     params(
         ("table" = String, Path),
-        Schema,
-        Parameters,
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        ("limit" = Option<String>, Query),
+        ("offset" = Option<String>, Query),
+        ("sort" = Option<String>, Query),
+        ("search" = Option<String>, Query),
+        ("filterColumn" = Option<String>, Query),
+        ("filterValue" = Option<String>, Query),
     ),
     responses(
-        (status = 200, body = Vec<Row>, description = "All rows", headers(("content-range" = String))),
-        (status = 206, body = Vec<Row>, description = "Some rows", headers(("content-range" = String))),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn list(
@@ -76,13 +79,13 @@ async fn list(
     operation_id = "findRow",
     params(
         ("table" = String, Path),
-        Schema,
-        ("column" = Vec<String>, Query, description = "As often as `value`"),
-        ("value" = Vec<String>, Query),
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        ("column" = String, Query),
+        ("value" = String, Query),
     ),
     responses(
-        (status = 200, body = Option<Row>),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn look_up(
@@ -120,12 +123,12 @@ async fn look_up(
     operation_id = "insertRows",
     params(
         ("table" = String, Path),
-        Schema,
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
     ),
-    request_body = Vec<Row>,
+    request_body = Vec<std::collections::BTreeMap<String, serde_json::Value>>,
     responses(
-        (status = 201, body = Vec<Row>),
-        ApiError
+        (status = 201, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn insert(
@@ -149,9 +152,9 @@ async fn insert(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Update {
-    #[schema(value_type = Row)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     pk_keys: Fields,
-    #[schema(value_type = Row)]
+    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
     data: Fields,
 }
 
@@ -173,12 +176,12 @@ impl Validate for Update {
     operation_id = "changeRow",
     params(
         ("table" = String, Path),
-        Schema,
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
     ),
     request_body = Update,
     responses(
-        (status = 200, body = Row),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn update(
@@ -199,7 +202,7 @@ async fn update(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Removal {
-    #[schema(value_type = Vec<Row>)]
+    #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>)]
     pk_keys: Vec<Fields>,
 }
 
@@ -216,7 +219,7 @@ impl Validate for Removal {
     }
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Removed {
     deleted_count: u64,
@@ -229,12 +232,12 @@ struct Removed {
     operation_id = "removeRows",
     params(
         ("table" = String, Path),
-        Schema,
+        ("schema" = Option<String>, Query, description = "`public` unless given"),
     ),
     request_body = Removal,
     responses(
-        (status = 200, body = Removed),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn remove(

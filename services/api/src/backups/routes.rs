@@ -7,8 +7,8 @@ use http::StatusCode;
 use ingot_bus::{Change, DashboardEvent, Invalidation};
 use ingot_http::{ApiError, Forwarded, Path, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::cron;
@@ -40,34 +40,27 @@ pub(crate) fn config_router() -> Routes<App> {
     Routes::new().route("/", get(config).patch(change_config))
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Backups)]
-struct Listing {
-    backups: Vec<Backup>,
-}
-
 #[utoipa::path(
     get,
     path = "/api/database/backups",
     tag = "backups",
     operation_id = "listBackups",
     responses(
-        (status = 200, body = Listing),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn list(
     State(app): State<App>,
     _: VerifyAdmin,
     forwarded: Forwarded,
-) -> Result<Json<Listing>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let backups = Desk::new(&app, &forwarded.project)?.list().await?;
-    Ok(Json(Listing { backups }))
+    Ok(Json(json!({ "backups": backups })))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
 struct Creation {
-    #[schema(min_length = 1, max_length = 64)]
     name: Option<String>,
 }
 
@@ -91,8 +84,8 @@ fn check_name(name: Option<&str>, complain: &mut dyn FnMut(&str, &str)) {
     operation_id = "createBackup",
     request_body = Creation,
     responses(
-        (status = 201, body = Backup),
-        ApiError
+        (status = 201, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn create(
@@ -119,7 +112,7 @@ async fn create(
 struct Renaming {
     /// `None` if it is missing, which is not the same as null.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, required, min_length = 1, max_length = 64)]
+    #[schema(value_type = Option<String>, required)]
     name: Option<Given<String>>,
 }
 
@@ -133,7 +126,7 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 impl Validate for Renaming {
     fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
         match &self.name {
-            None => complain("name", "is required"),
+            None => complain("name", "Required"),
             Some(Given(name)) => check_name(name.as_deref(), complain),
         }
     }
@@ -147,8 +140,8 @@ impl Validate for Renaming {
     params(("id" = Uuid, Path)),
     request_body = Renaming,
     responses(
-        (status = 200, body = Backup),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn rename(
@@ -172,12 +165,6 @@ async fn rename(
     Ok(Json(backup))
 }
 
-/// That it was done, for people.
-#[derive(Serialize, utoipa::ToSchema)]
-struct Done {
-    message: &'static str,
-}
-
 #[utoipa::path(
     delete,
     path = "/api/database/backups/{id}",
@@ -185,8 +172,8 @@ struct Done {
     operation_id = "removeBackup",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = Done),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn remove(
@@ -194,7 +181,7 @@ async fn remove(
     VerifyAdmin(caller): VerifyAdmin,
     forwarded: Forwarded,
     Path(id): Path<Uuid>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     Desk::new(&app, &forwarded.project)?.remove(id).await?;
     let details = json!({ "id": id });
     app.record(
@@ -204,9 +191,7 @@ async fn remove(
         details,
     )
     .await?;
-    Ok(Json(Done {
-        message: "Backup deleted",
-    }))
+    Ok(Json(json!({ "message": "Backup deleted" })))
 }
 
 #[utoipa::path(
@@ -216,8 +201,8 @@ async fn remove(
     operation_id = "restoreBackup",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = Done),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn restore(
@@ -225,7 +210,7 @@ async fn restore(
     VerifyAdmin(caller): VerifyAdmin,
     forwarded: Forwarded,
     Path(id): Path<Uuid>,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let desk = Desk::new(&app, &forwarded.project)?;
     // It takes longer than many a client waits, and half of it would be of no use to anybody.
     let work = async move {
@@ -250,9 +235,7 @@ async fn restore(
     tokio::spawn(work)
         .await
         .map_err(|error| ApiError::internal(&error))??;
-    Ok(Json(Done {
-        message: "Database restored",
-    }))
+    Ok(Json(json!({ "message": "Database restored" })))
 }
 
 #[utoipa::path(
@@ -261,8 +244,8 @@ async fn restore(
     tag = "backups",
     operation_id = "showSchedule",
     responses(
-        (status = 200, body = ShownConfig),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn config(
@@ -285,12 +268,9 @@ struct ConfigBody {
 #[serde(rename_all = "camelCase")]
 struct ScheduleBody {
     enabled: Option<bool>,
-    /// Five fields in UTC; the minute is one number.
-    #[schema(max_length = 64, examples("30 3 * * *"))]
     cron_schedule: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    /// Null keeps them for ever.
-    #[schema(value_type = Option<i32>, minimum = 1, maximum = 3650)]
+    #[schema(value_type = Option<i32>)]
     retention_days: Option<Given<i32>>,
 }
 
@@ -321,8 +301,8 @@ impl Validate for ConfigBody {
     operation_id = "changeSchedule",
     request_body = ConfigBody,
     responses(
-        (status = 200, body = ShownConfig),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn change_config(

@@ -29,12 +29,12 @@ pub(super) struct Desk {
 }
 
 /// Settings as they are shown.
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 pub(super) struct ShownConfig {
     backup: ShownSchedule,
 }
 
-#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownSchedule {
     pub(super) enabled: bool,

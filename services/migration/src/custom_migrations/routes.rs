@@ -5,16 +5,14 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use ingot_http::{
-    ApiError, Body as JsonBody, Forwarded, Problem, Routes, Timestamp, Valid, Validate,
-};
+use ingot_http::{ApiError, Body as JsonBody, Forwarded, Routes, Timestamp, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use ingot_project::LoginRole;
 use serde::{Deserialize, Serialize};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use super::dry_run::{self, Forecast};
+use super::dry_run;
 use super::service::{self, NewMigration};
 use super::store::{self, AppliedMigration};
 use crate::app::App;
@@ -26,8 +24,7 @@ const MAX_VERSION_DIGITS: usize = 64;
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Ingot: migrations of the database control plane"),
-    paths(list, create, dry_run),
-    components(schemas(Problem))
+    paths(list, create, dry_run)
 )]
 struct Document;
 
@@ -44,16 +41,14 @@ async fn document() -> Json<OpenApi> {
     Json(Document::openapi())
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
+#[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = Migration)]
 struct Shown {
     version: String,
     name: String,
     statements: Vec<String>,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     message: Option<&'static str>,
 }
 
@@ -69,8 +64,7 @@ impl Shown {
     }
 }
 
-#[derive(Serialize, utoipa::ToSchema)]
-#[schema(as = Migrations)]
+#[derive(Serialize)]
 struct Listing {
     migrations: Vec<Shown>,
 }
@@ -80,7 +74,7 @@ struct Listing {
     path = "/api/database/migrations",
     tag = "migrations",
     operation_id = "listMigrations",
-    responses((status = 200, body = Listing), ApiError),
+    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
 )]
 async fn list(
     State(app): State<App>,
@@ -99,12 +93,8 @@ async fn list(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = MigrationBody)]
 struct Body {
-    /// Larger than that of every migration before.
-    #[schema(pattern = "^[0-9]{1,64}$")]
     version: String,
-    #[schema(pattern = "^[a-z0-9-]+$")]
     name: String,
-    #[schema(min_length = 1)]
     sql: String,
 }
 
@@ -131,7 +121,7 @@ impl Validate for Body {
     tag = "migrations",
     operation_id = "applyMigration",
     request_body = Body,
-    responses((status = 201, body = Shown), ApiError),
+    responses((status = 201, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
 )]
 async fn create(
     State(app): State<App>,
@@ -161,7 +151,7 @@ struct Rehearsal {
     tag = "migrations",
     operation_id = "rehearseMigration",
     request_body = Rehearsal,
-    responses((status = 200, body = Forecast), ApiError),
+    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
 )]
 async fn dry_run(
     State(app): State<App>,

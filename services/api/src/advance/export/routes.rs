@@ -7,7 +7,7 @@ use axum::routing::post;
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use ingot_http::{ApiError, Forwarded, Query, Routes, Timestamp, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Query, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::dump::{Format, Request, Wrapping};
 use super::service;
 use crate::app::App;
-use crate::database::Switches;
+use crate::database::Values;
 
 /// Rows per table when the caller names no limit (contract, database §7.3).
 const DEFAULT_ROWS: i64 = 1000;
@@ -41,12 +41,9 @@ fn yes() -> bool {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportBody)]
 struct Body {
-    /// All of `public` unless given.
     #[serde(default)]
     tables: Vec<String>,
-    /// `sql`, `json` or `csv`.
     #[serde(default)]
-    #[schema(pattern = "^(sql|json|csv)$")]
     format: Option<String>,
     #[serde(default = "yes")]
     include_data: bool,
@@ -56,9 +53,7 @@ struct Body {
     include_sequences: bool,
     #[serde(default)]
     include_views: bool,
-    /// Most rows per table; 1000 unless given, and at most 10,000 inside of JSON.
     #[serde(default)]
-    #[schema(minimum = 1, maximum = 10_000)]
     row_limit: Option<i64>,
 }
 
@@ -84,20 +79,9 @@ impl Body {
     }
 }
 
-/// A dump inside of JSON. With `Accept: application/sql` or `text/csv` the answer is the dump itself.
-#[derive(utoipa::ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[allow(dead_code, reason = "it describes what the service writes")]
-struct ExportAnswer {
-    format: String,
-    /// A text for `sql`, an object for `json`, an object of texts by table for `csv`.
-    data: serde_json::Value,
-    timestamp: Timestamp,
-    /// Tables with more rows than `rowLimit`.
-    #[schema(nullable = false)]
-    truncated_tables: Option<Vec<String>>,
-    #[schema(nullable = false)]
-    row_limit: Option<i64>,
+#[derive(Deserialize)]
+struct Switches {
+    values: Option<String>,
 }
 
 #[utoipa::path(
@@ -105,11 +89,11 @@ struct ExportAnswer {
     path = "/api/database/advance/export",
     tag = "sql",
     operation_id = "export",
-    params(Switches),
+    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
     request_body = Body,
     responses(
-        (status = 200, body = ExportAnswer),
-        ApiError
+        (status = 200, body = serde_json::Value),
+        (status = "4XX", body = crate::openapi::Problem)
     ),
 )]
 async fn export(
@@ -166,7 +150,7 @@ fn request(switches: &Switches, headers: &HeaderMap, body: Body) -> Result<Reque
         (Wrapping::Envelope, limit) => Some(limit.unwrap_or(DEFAULT_ROWS)),
         (Wrapping::Bare, limit) => limit,
     };
-    let values = switches.values()?;
+    let values = Values::named(switches.values.as_deref())?;
     Ok(Request {
         tables: body.tables,
         format,
