@@ -7,9 +7,11 @@ pub mod chaos;
 mod cluster;
 mod collector;
 pub mod monitoring;
+mod tools;
 
 pub use cluster::{TestCluster, eventually, is_running};
 pub use collector::Collector;
+pub use tools::tool;
 
 use std::time::Duration;
 

@@ -1,9 +1,11 @@
 //! `GET /api/database/openapi.json`: the database control plane for programs, made from what stands at
 //! its handlers.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use axum::Json;
+use ingot_http::Problem;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{Components, OpenApi, SecurityRequirement};
 use utoipa::{OpenApi as _, ToSchema};
@@ -15,22 +17,19 @@ const KEY: &str = "apiKey";
 
 static DOCUMENT: LazyLock<OpenApi> = LazyLock::new(document);
 
-/// Every error's answer.
+/// A row as JSON: a value for each of its columns.
 #[derive(ToSchema)]
-#[schema(rename_all = "camelCase")]
-#[allow(dead_code, reason = "it describes what ingot_http writes")]
-pub(crate) struct Problem {
-    /// For programs, such as `INVALID_INPUT`.
-    error: String,
-    /// For people.
-    message: String,
-    status_code: u16,
-    /// What to do about it.
-    next_actions: Option<String>,
-}
+#[allow(
+    dead_code,
+    reason = "it describes what handlers read and write themselves"
+)]
+pub(crate) struct Row(BTreeMap<String, serde_json::Value>);
 
 #[derive(utoipa::OpenApi)]
-#[openapi(info(title = "Ingot: the database control plane"))]
+#[openapi(
+    info(title = "Ingot: the database control plane"),
+    components(schemas(Problem))
+)]
 struct Frame;
 
 /// Answers without a key: the document says nothing about a project.

@@ -16,15 +16,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Runs an installed tool in the root; panics with what it says unless it is content.
 pub(crate) fn run(tool: &str, arguments: &[&str]) -> String {
-    let tools = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .unwrap()
-        .join("tools");
-    let program = tools.join(tool);
-    assert!(
-        program.is_file(),
-        "{tool} is not installed: run `cargo xtask tools`"
-    );
+    let program = ingot_e2e::tool(tool).unwrap();
     let output = Command::new(program)
         .args(arguments)
         .current_dir(root())

@@ -8,13 +8,21 @@ const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 500;
 
 /// The query as it comes.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", default)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    /// 50 unless given.
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 500)]
     limit: Option<String>,
+    #[param(value_type = Option<i64>, minimum = 0)]
     offset: Option<String>,
+    /// Columns, separated by commas, each with `:asc` or `:desc` if wanted.
+    #[param(example = "name,age:desc")]
     sort: Option<String>,
+    /// A part of any text of a row, in any case.
     search: Option<String>,
+    /// Goes with `filterValue`.
     filter_column: Option<String>,
     filter_value: Option<String>,
 }

@@ -15,6 +15,7 @@ use super::query::Parameters;
 use super::service;
 use crate::app::App;
 use crate::database::{Schema, TableName};
+use crate::openapi::Row;
 
 /// What the handlers of this file take and answer.
 #[derive(utoipa::OpenApi)]
@@ -41,17 +42,13 @@ async fn unknown(_: VerifyAdmin) -> ApiError {
     operation_id = "listRows",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
-        ("limit" = Option<String>, Query),
-        ("offset" = Option<String>, Query),
-        ("sort" = Option<String>, Query),
-        ("search" = Option<String>, Query),
-        ("filterColumn" = Option<String>, Query),
-        ("filterValue" = Option<String>, Query),
+        Schema,
+        Parameters,
     ),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Vec<Row>, description = "All rows", headers(("content-range" = String))),
+        (status = 206, body = Vec<Row>, description = "Some rows", headers(("content-range" = String))),
+        ApiError
     ),
 )]
 async fn list(
@@ -79,13 +76,13 @@ async fn list(
     operation_id = "findRow",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
-        ("column" = String, Query),
-        ("value" = String, Query),
+        Schema,
+        ("column" = Vec<String>, Query, description = "As often as `value`"),
+        ("value" = Vec<String>, Query),
     ),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Option<Row>),
+        ApiError
     ),
 )]
 async fn look_up(
@@ -123,12 +120,12 @@ async fn look_up(
     operation_id = "insertRows",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
-    request_body = Vec<std::collections::BTreeMap<String, serde_json::Value>>,
+    request_body = Vec<Row>,
     responses(
-        (status = 201, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 201, body = Vec<Row>),
+        ApiError
     ),
 )]
 async fn insert(
@@ -152,9 +149,9 @@ async fn insert(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Update {
-    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    #[schema(value_type = Row)]
     pk_keys: Fields,
-    #[schema(value_type = std::collections::BTreeMap<String, serde_json::Value>)]
+    #[schema(value_type = Row)]
     data: Fields,
 }
 
@@ -176,12 +173,12 @@ impl Validate for Update {
     operation_id = "changeRow",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
     request_body = Update,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Row),
+        ApiError
     ),
 )]
 async fn update(
@@ -202,7 +199,7 @@ async fn update(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Removal {
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>)]
+    #[schema(value_type = Vec<Row>)]
     pk_keys: Vec<Fields>,
 }
 
@@ -219,7 +216,7 @@ impl Validate for Removal {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Removed {
     deleted_count: u64,
@@ -232,12 +229,12 @@ struct Removed {
     operation_id = "removeRows",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
     request_body = Removal,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Removed),
+        ApiError
     ),
 )]
 async fn remove(

@@ -7,8 +7,8 @@ use http::StatusCode;
 use ingot_bus::{Change, DashboardEvent, Invalidation};
 use ingot_http::{ApiError, Forwarded, Path, Routes, Valid, Validate};
 use ingot_identity::VerifyAdmin;
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::cron;
@@ -40,27 +40,34 @@ pub(crate) fn config_router() -> Routes<App> {
     Routes::new().route("/", get(config).patch(change_config))
 }
 
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Backups)]
+struct Listing {
+    backups: Vec<Backup>,
+}
+
 #[utoipa::path(
     get,
     path = "/api/database/backups",
     tag = "backups",
     operation_id = "listBackups",
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Listing),
+        ApiError
     ),
 )]
 async fn list(
     State(app): State<App>,
     _: VerifyAdmin,
     forwarded: Forwarded,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Listing>, ApiError> {
     let backups = Desk::new(&app, &forwarded.project)?.list().await?;
-    Ok(Json(json!({ "backups": backups })))
+    Ok(Json(Listing { backups }))
 }
 
 #[derive(Deserialize, utoipa::ToSchema)]
 struct Creation {
+    #[schema(min_length = 1, max_length = 64)]
     name: Option<String>,
 }
 
@@ -84,8 +91,8 @@ fn check_name(name: Option<&str>, complain: &mut dyn FnMut(&str, &str)) {
     operation_id = "createBackup",
     request_body = Creation,
     responses(
-        (status = 201, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 201, body = Backup),
+        ApiError
     ),
 )]
 async fn create(
@@ -112,7 +119,7 @@ async fn create(
 struct Renaming {
     /// `None` if it is missing, which is not the same as null.
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<String>, required)]
+    #[schema(value_type = Option<String>, required, min_length = 1, max_length = 64)]
     name: Option<Given<String>>,
 }
 
@@ -126,7 +133,7 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 impl Validate for Renaming {
     fn validate(&self, complain: &mut dyn FnMut(&str, &str)) {
         match &self.name {
-            None => complain("name", "Required"),
+            None => complain("name", "is required"),
             Some(Given(name)) => check_name(name.as_deref(), complain),
         }
     }
@@ -140,8 +147,8 @@ impl Validate for Renaming {
     params(("id" = Uuid, Path)),
     request_body = Renaming,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Backup),
+        ApiError
     ),
 )]
 async fn rename(
@@ -165,6 +172,12 @@ async fn rename(
     Ok(Json(backup))
 }
 
+/// That it was done, for people.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Done {
+    message: &'static str,
+}
+
 #[utoipa::path(
     delete,
     path = "/api/database/backups/{id}",
@@ -172,8 +185,8 @@ async fn rename(
     operation_id = "removeBackup",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Done),
+        ApiError
     ),
 )]
 async fn remove(
@@ -181,7 +194,7 @@ async fn remove(
     VerifyAdmin(caller): VerifyAdmin,
     forwarded: Forwarded,
     Path(id): Path<Uuid>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Done>, ApiError> {
     Desk::new(&app, &forwarded.project)?.remove(id).await?;
     let details = json!({ "id": id });
     app.record(
@@ -191,7 +204,9 @@ async fn remove(
         details,
     )
     .await?;
-    Ok(Json(json!({ "message": "Backup deleted" })))
+    Ok(Json(Done {
+        message: "Backup deleted",
+    }))
 }
 
 #[utoipa::path(
@@ -201,8 +216,8 @@ async fn remove(
     operation_id = "restoreBackup",
     params(("id" = Uuid, Path)),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Done),
+        ApiError
     ),
 )]
 async fn restore(
@@ -210,7 +225,7 @@ async fn restore(
     VerifyAdmin(caller): VerifyAdmin,
     forwarded: Forwarded,
     Path(id): Path<Uuid>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Done>, ApiError> {
     let desk = Desk::new(&app, &forwarded.project)?;
     // It takes longer than many a client waits, and half of it would be of no use to anybody.
     let work = async move {
@@ -235,7 +250,9 @@ async fn restore(
     tokio::spawn(work)
         .await
         .map_err(|error| ApiError::internal(&error))??;
-    Ok(Json(json!({ "message": "Database restored" })))
+    Ok(Json(Done {
+        message: "Database restored",
+    }))
 }
 
 #[utoipa::path(
@@ -244,8 +261,8 @@ async fn restore(
     tag = "backups",
     operation_id = "showSchedule",
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = ShownConfig),
+        ApiError
     ),
 )]
 async fn config(
@@ -268,9 +285,12 @@ struct ConfigBody {
 #[serde(rename_all = "camelCase")]
 struct ScheduleBody {
     enabled: Option<bool>,
+    /// Five fields in UTC; the minute is one number.
+    #[schema(max_length = 64, examples("30 3 * * *"))]
     cron_schedule: Option<String>,
     #[serde(default, deserialize_with = "present")]
-    #[schema(value_type = Option<i32>)]
+    /// Null keeps them for ever.
+    #[schema(value_type = Option<i32>, minimum = 1, maximum = 3650)]
     retention_days: Option<Given<i32>>,
 }
 
@@ -301,8 +321,8 @@ impl Validate for ConfigBody {
     operation_id = "changeSchedule",
     request_body = ConfigBody,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = ShownConfig),
+        ApiError
     ),
 )]
 async fn change_config(

@@ -29,12 +29,12 @@ pub(super) struct Desk {
 }
 
 /// Settings as they are shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct ShownConfig {
     backup: ShownSchedule,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ShownSchedule {
     pub(super) enabled: bool,

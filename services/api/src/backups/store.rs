@@ -12,7 +12,7 @@ use uuid::Uuid;
 const MAX_MESSAGE: usize = 4000;
 
 /// A backup as it is shown.
-#[derive(Debug, Clone, FromRow, Serialize)]
+#[derive(Debug, Clone, FromRow, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Backup {
     pub(super) id: Uuid,

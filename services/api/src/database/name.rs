@@ -84,8 +84,13 @@ impl TableName {
 
 /// The schema that the query parameter `schema` selects: `public` when it is missing, blank or
 /// given more than once.
-#[derive(Debug, Clone)]
-pub(crate) struct Schema(pub(crate) String);
+#[derive(Debug, Clone, utoipa::IntoParams)]
+#[into_params(names("schema"), parameter_in = Query)]
+pub(crate) struct Schema(
+    /// `public` unless given.
+    #[param(value_type = Option<String>)]
+    pub(crate) String,
+);
 
 impl Schema {
     pub(crate) fn of_query(query: &str) -> Result<Self, ApiError> {

@@ -3,7 +3,23 @@
 use std::fmt::Write;
 
 use ingot_http::ApiError;
+use serde::Deserialize;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+
+/// The query parameter `values`.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Switches {
+    /// How values are shown: `json`, as clients of InsForge know them, which loses microseconds and
+    /// NaN, or `text`, each as the text that PostgreSQL prints. `json` unless given.
+    values: Option<String>,
+}
+
+impl Switches {
+    pub(crate) fn values(&self) -> Result<Values, ApiError> {
+        Values::named(self.values.as_deref())
+    }
+}
 
 /// How an answer shows values.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -16,8 +32,7 @@ pub(crate) enum Values {
 }
 
 impl Values {
-    /// Reads the query parameter `values`.
-    pub(crate) fn named(name: Option<&str>) -> Result<Self, ApiError> {
+    fn named(name: Option<&str>) -> Result<Self, ApiError> {
         match name {
             None | Some("json") => Ok(Self::Json),
             Some("text") => Ok(Self::Text),

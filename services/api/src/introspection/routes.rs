@@ -29,7 +29,7 @@ pub(crate) fn router() -> Routes<App> {
         .route("/triggers", get(triggers))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 struct Schemas {
     schemas: Vec<SchemaEntry>,
 }
@@ -40,8 +40,8 @@ struct Schemas {
     tag = "catalogue",
     operation_id = "listSchemas",
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Schemas),
+        ApiError
     ),
 )]
 async fn schemas(
@@ -57,22 +57,19 @@ async fn schemas(
 
 /// A route that lists one kind of object of a schema under one key.
 macro_rules! listing {
-    ($handler:ident, $item:ty, $path:literal, $operation:literal) => {
+    ($handler:ident: $listing:ident of $item:ty, $path:literal, $operation:literal) => {
+        #[derive(Serialize, utoipa::ToSchema)]
+        struct $listing {
+            $handler: Vec<$item>,
+        }
+
         #[utoipa::path(
                     get,
                     path = $path,
                     tag = "catalogue",
                     operation_id = $operation,
-                    params(
-                        ("schema" = Option<String>, Query, description = "`public` unless given"),
-                        ("search" = Option<String>, Query),
-                        ("limit" = Option<String>, Query),
-                        ("offset" = Option<String>, Query),
-                    ),
-                    responses(
-                        (status = 200, body = serde_json::Value),
-                        (status = "4XX", body = crate::openapi::Problem)
-                    )
+                    params(Schema, Parameters),
+                    responses((status = 200, body = $listing), ApiError),
                 )]
         async fn $handler(
             State(app): State<App>,
@@ -80,22 +77,27 @@ macro_rules! listing {
             forwarded: Forwarded,
             schema: Schema,
             Query(parameters): Query<Parameters>,
-        ) -> Result<Json<Listing<$item>>, ApiError> {
+        ) -> Result<Json<$listing>, ApiError> {
             let part = parameters.read();
             let pool: PgPool = app.sql_pool(&forwarded)?;
-            let items = store::$handler(&pool, &schema.0, &part)
+            let $handler = store::$handler(&pool, &schema.0, &part)
                 .await
                 .map_err(sql_error)?;
-            Ok(Json(Listing::from([(stringify!($handler), items)])))
+            Ok(Json($listing { $handler }))
         }
     };
 }
 
 /// Which part of a listing is wanted; what makes no sense counts as not given.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Parameters {
+    /// A part of the name of the object or of its table, in any case.
     search: Option<String>,
+    /// All unless given.
+    #[param(value_type = Option<i64>, minimum = 0)]
     limit: Option<String>,
+    #[param(value_type = Option<i64>, minimum = 0)]
     offset: Option<String>,
 }
 
@@ -110,14 +112,7 @@ impl Parameters {
     }
 }
 
-type Listing<T> = std::collections::BTreeMap<&'static str, Vec<T>>;
-
-listing!(
-    functions,
-    Function,
-    "/api/database/functions",
-    "listFunctions"
-);
-listing!(indexes, Index, "/api/database/indexes", "listIndexes");
-listing!(policies, Policy, "/api/database/policies", "listPolicies");
-listing!(triggers, Trigger, "/api/database/triggers", "listTriggers");
+listing!(functions: Functions of Function, "/api/database/functions", "listFunctions");
+listing!(indexes: Indexes of Index, "/api/database/indexes", "listIndexes");
+listing!(policies: Policies of Policy, "/api/database/policies", "listPolicies");
+listing!(triggers: Triggers of Trigger, "/api/database/triggers", "listTriggers");

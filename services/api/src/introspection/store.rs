@@ -35,7 +35,7 @@ where
         .await
 }
 
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SchemaEntry {
     name: String,
@@ -57,7 +57,7 @@ pub(super) async fn schemas(pool: &PgPool) -> sqlx::Result<Vec<SchemaEntry>> {
 }
 
 #[allow(clippy::struct_field_names, reason = "the names are those of the wire")]
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Function {
     function_name: String,
@@ -91,7 +91,7 @@ pub(super) async fn functions(
 }
 
 #[allow(clippy::struct_field_names, reason = "the names are those of the wire")]
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Index {
     table_name: String,
@@ -124,7 +124,7 @@ pub(super) async fn indexes(pool: &PgPool, schema: &str, part: &Part) -> sqlx::R
 
 /// A policy. `roles` is an array, as the published schema says.
 #[allow(clippy::struct_field_names, reason = "the names are those of the wire")]
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Policy {
     table_name: String,
@@ -157,7 +157,7 @@ pub(super) async fn policies(
 }
 
 #[allow(clippy::struct_field_names, reason = "the names are those of the wire")]
-#[derive(Debug, Serialize, FromRow)]
+#[derive(Debug, Serialize, FromRow, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Trigger {
     table_name: String,

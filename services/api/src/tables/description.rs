@@ -11,8 +11,11 @@ const MAX_NAME: usize = 64;
 #[derive(Debug, Clone, Deserialize, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewColumn {
+    #[schema(min_length = 1, max_length = 64)]
     pub(super) column_name: String,
+    /// string, date, datetime, integer, float, boolean, uuid or json.
     #[serde(rename = "type")]
+    #[schema(pattern = "^(string|date|datetime|integer|float|boolean|uuid|json)$")]
     pub(super) column_type: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) default_value: Option<String>,
@@ -108,7 +111,9 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct NewTable {
+    #[schema(min_length = 1, max_length = 64)]
     pub(super) table_name: String,
+    #[schema(min_items = 1)]
     pub(super) columns: Vec<NewColumn>,
     #[serde(default)]
     pub(super) foreign_keys: Vec<ForeignKey>,

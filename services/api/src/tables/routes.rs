@@ -7,10 +7,12 @@ use http::StatusCode;
 use ingot_bus::Invalidation;
 use ingot_http::{ApiError, Forwarded, Path, Routes, Valid};
 use ingot_identity::VerifyAdmin;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
+use super::column::RESERVED;
 use super::description::{NewTable, TableChanges};
-use super::service::{self, TableSchema};
+use super::service::{self, CreatedColumn, TableSchema};
 use crate::app::App;
 use crate::database::Schema;
 
@@ -32,10 +34,10 @@ pub(crate) fn router() -> Routes<App> {
     path = "/api/database/tables",
     tag = "tables",
     operation_id = "listTables",
-    params(("schema" = Option<String>, Query, description = "`public` unless given")),
+    params(Schema),
     responses(
         (status = 200, body = Vec<String>),
-        (status = "4XX", body = crate::openapi::Problem)
+        ApiError
     ),
 )]
 async fn list(
@@ -49,16 +51,28 @@ async fn list(
         .map(Json)
 }
 
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Created {
+    schema_name: String,
+    message: &'static str,
+    table_name: String,
+    /// Without the reserved ones.
+    columns: Vec<CreatedColumn>,
+    auto_fields: [&'static str; 3],
+    next_actions: &'static str,
+}
+
 #[utoipa::path(
     post,
     path = "/api/database/tables",
     tag = "tables",
     operation_id = "createTable",
-    params(("schema" = Option<String>, Query, description = "`public` unless given")),
+    params(Schema),
     request_body = NewTable,
     responses(
-        (status = 201, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 201, body = Created),
+        ApiError
     ),
 )]
 async fn create(
@@ -67,7 +81,7 @@ async fn create(
     forwarded: Forwarded,
     schema: Schema,
     Valid(table): Valid<NewTable>,
-) -> Result<(StatusCode, Json<Value>), ApiError> {
+) -> Result<(StatusCode, Json<Created>), ApiError> {
     let pool = app.sql_pool(&forwarded)?;
     let columns = service::create(&pool, &schema.0, &table).await?;
     app.invalidate(&forwarded.project.id, Invalidation::Schema)
@@ -80,16 +94,16 @@ async fn create(
     });
     app.record(&forwarded, caller.actor(), "CREATE_TABLE", details)
         .await?;
-    let answer = json!({
-        "schemaName": schema.0,
-        "message": "Table created successfully",
-        "tableName": table.table_name,
-        "columns": columns,
-        "autoFields": ["id", "created_at", "updated_at"],
-        "nextActions": "Insert rows with POST /api/database/records/<table>; with row level \
-                        security on, create policies first",
-    });
-    Ok((StatusCode::CREATED, Json(answer)))
+    let created = Created {
+        schema_name: schema.0,
+        message: "Table created successfully",
+        table_name: table.table_name,
+        columns,
+        auto_fields: RESERVED.map(|(name, _)| name),
+        next_actions: "Insert rows with POST /api/database/records/<table>; with row level \
+                       security on, create policies first",
+    };
+    Ok((StatusCode::CREATED, Json(created)))
 }
 
 #[utoipa::path(
@@ -99,11 +113,11 @@ async fn create(
     operation_id = "describeTable",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = TableSchema),
+        ApiError
     ),
 )]
 async fn describe(
@@ -118,6 +132,17 @@ async fn describe(
         .map(Json)
 }
 
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Changed {
+    schema_name: String,
+    message: &'static str,
+    /// Its name before the change.
+    table_name: String,
+    /// What was done, step by step.
+    operations: Vec<String>,
+}
+
 #[utoipa::path(
     patch,
     path = "/api/database/tables/{table}/schema",
@@ -125,12 +150,12 @@ async fn describe(
     operation_id = "changeTable",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
     request_body = TableChanges,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Changed),
+        ApiError
     ),
 )]
 async fn update(
@@ -140,7 +165,7 @@ async fn update(
     schema: Schema,
     Path(table): Path<String>,
     Valid(changes): Valid<TableChanges>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Changed>, ApiError> {
     let pool = app.sql_pool(&forwarded)?;
     let operations = service::update(&pool, &schema.0, &table, &changes).await?;
     app.invalidate(&forwarded.project.id, Invalidation::Schema)
@@ -152,12 +177,21 @@ async fn update(
     });
     app.record(&forwarded, caller.actor(), "UPDATE_TABLE", details)
         .await?;
-    Ok(Json(json!({
-        "schemaName": schema.0,
-        "message": "Table schema updated successfully",
-        "tableName": table,
-        "operations": operations,
-    })))
+    Ok(Json(Changed {
+        schema_name: schema.0,
+        message: "Table schema updated successfully",
+        table_name: table,
+        operations,
+    }))
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Dropped {
+    schema_name: String,
+    message: &'static str,
+    table_name: String,
+    next_actions: &'static str,
 }
 
 #[utoipa::path(
@@ -167,11 +201,11 @@ async fn update(
     operation_id = "dropTable",
     params(
         ("table" = String, Path),
-        ("schema" = Option<String>, Query, description = "`public` unless given"),
+        Schema,
     ),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Dropped),
+        ApiError
     ),
 )]
 async fn remove(
@@ -180,17 +214,17 @@ async fn remove(
     forwarded: Forwarded,
     schema: Schema,
     Path(table): Path<String>,
-) -> Result<Json<Value>, ApiError> {
+) -> Result<Json<Dropped>, ApiError> {
     service::remove(&app.sql_pool(&forwarded)?, &schema.0, &table).await?;
     app.invalidate(&forwarded.project.id, Invalidation::Schema)
         .await;
     let details = json!({ "schemaName": schema.0, "tableName": table });
     app.record(&forwarded, caller.actor(), "DELETE_TABLE", details)
         .await?;
-    Ok(Json(json!({
-        "schemaName": schema.0,
-        "message": "Table deleted successfully",
-        "tableName": table,
-        "nextActions": "Objects that depended on the table are gone, too",
-    })))
+    Ok(Json(Dropped {
+        schema_name: schema.0,
+        message: "Table deleted successfully",
+        table_name: table,
+        next_actions: "Objects that depended on the table are gone, too",
+    }))
 }

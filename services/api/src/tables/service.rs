@@ -16,7 +16,7 @@ pub(super) async fn list(pool: &PgPool, schema: &str) -> Result<Vec<String>, Api
 }
 
 /// A created column: what was asked for, and its type in SQL.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CreatedColumn {
     #[serde(flatten)]
@@ -76,7 +76,7 @@ pub(super) async fn create(
 }
 
 /// A table as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct TableSchema {
     schema_name: String,
@@ -86,7 +86,7 @@ pub(super) struct TableSchema {
     record_count: i64,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ShownColumn {
     column_name: String,

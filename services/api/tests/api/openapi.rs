@@ -117,7 +117,7 @@ fn plausible(schema: &Value) -> Map<String, Value> {
         .collect()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_exists_and_wants_an_administrator() {
     let api = Api::start().await;
     let document = document(&api).await;
@@ -140,7 +140,7 @@ async fn every_operation_exists_and_wants_an_administrator() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_malformed_is_the_callers_fault() {
     let api = Api::start().await;
     let document = document(&api).await;

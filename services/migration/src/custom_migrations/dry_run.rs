@@ -9,7 +9,7 @@ use super::store::{self, ApplyError};
 use crate::app::App;
 
 /// How careful one has to be, from harmless to dangerous.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub(super) enum Level {
     Safe,
@@ -18,17 +18,18 @@ pub(super) enum Level {
 }
 
 /// A reason to be careful.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Factor {
     code: &'static str,
     description: String,
     level: Level,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     statement: Option<String>,
 }
 
 /// What is known of a migration before it is applied.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Forecast {
     /// Whether it would be applied. A valid migration may be dangerous.
@@ -38,6 +39,7 @@ pub(super) struct Forecast {
     risk_level: Level,
     risk_factors: Vec<Factor>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     error: Option<String>,
 }
 

@@ -5,14 +5,16 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::StatusCode;
-use ingot_http::{ApiError, Body as JsonBody, Forwarded, Routes, Timestamp, Valid, Validate};
+use ingot_http::{
+    ApiError, Body as JsonBody, Forwarded, Problem, Routes, Timestamp, Valid, Validate,
+};
 use ingot_identity::VerifyAdmin;
 use ingot_project::LoginRole;
 use serde::{Deserialize, Serialize};
 use utoipa::OpenApi as _;
 use utoipa::openapi::OpenApi;
 
-use super::dry_run;
+use super::dry_run::{self, Forecast};
 use super::service::{self, NewMigration};
 use super::store::{self, AppliedMigration};
 use crate::app::App;
@@ -24,7 +26,8 @@ const MAX_VERSION_DIGITS: usize = 64;
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Ingot: migrations of the database control plane"),
-    paths(list, create, dry_run)
+    paths(list, create, dry_run),
+    components(schemas(Problem))
 )]
 struct Document;
 
@@ -41,14 +44,16 @@ async fn document() -> Json<OpenApi> {
     Json(Document::openapi())
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Migration)]
 struct Shown {
     version: String,
     name: String,
     statements: Vec<String>,
     created_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     message: Option<&'static str>,
 }
 
@@ -64,7 +69,8 @@ impl Shown {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Migrations)]
 struct Listing {
     migrations: Vec<Shown>,
 }
@@ -74,7 +80,7 @@ struct Listing {
     path = "/api/database/migrations",
     tag = "migrations",
     operation_id = "listMigrations",
-    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+    responses((status = 200, body = Listing), ApiError),
 )]
 async fn list(
     State(app): State<App>,
@@ -93,8 +99,12 @@ async fn list(
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = MigrationBody)]
 struct Body {
+    /// Larger than that of every migration before.
+    #[schema(pattern = "^[0-9]{1,64}$")]
     version: String,
+    #[schema(pattern = "^[a-z0-9-]+$")]
     name: String,
+    #[schema(min_length = 1)]
     sql: String,
 }
 
@@ -121,7 +131,7 @@ impl Validate for Body {
     tag = "migrations",
     operation_id = "applyMigration",
     request_body = Body,
-    responses((status = 201, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+    responses((status = 201, body = Shown), ApiError),
 )]
 async fn create(
     State(app): State<App>,
@@ -151,7 +161,7 @@ struct Rehearsal {
     tag = "migrations",
     operation_id = "rehearseMigration",
     request_body = Rehearsal,
-    responses((status = 200, body = serde_json::Value), (status = "4XX", body = serde_json::Value)),
+    responses((status = 200, body = Forecast), ApiError),
 )]
 async fn dry_run(
     State(app): State<App>,

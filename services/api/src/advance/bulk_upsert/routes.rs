@@ -28,8 +28,27 @@ pub(in crate::advance) fn router() -> Routes<App> {
     )
 }
 
-#[derive(Serialize)]
+/// The form that is read.
+#[derive(utoipa::ToSchema)]
+#[schema(as = BulkUpsertForm, rename_all = "camelCase")]
+#[allow(dead_code, reason = "it describes what the upload reads")]
+struct Upload {
+    /// The rows; its name ends with `.csv` or `.json`.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    #[schema(min_length = 1)]
+    table: String,
+    /// `public` unless given.
+    #[schema(nullable = false)]
+    schema: Option<String>,
+    /// A column with a unique index: known rows are changed.
+    #[schema(nullable = false)]
+    upsert_key: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BulkUpsertAnswer)]
 struct Answer {
     success: bool,
     message: String,
@@ -44,10 +63,10 @@ struct Answer {
     path = "/api/database/advance/bulk-upsert",
     tag = "sql",
     operation_id = "bulkUpsert",
-    request_body(content = serde_json::Value, content_type = "multipart/form-data"),
+    request_body(content = Upload, content_type = "multipart/form-data"),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Answer),
+        ApiError
     ),
 )]
 async fn bulk_upsert(

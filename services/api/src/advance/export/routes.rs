@@ -7,7 +7,7 @@ use axum::routing::post;
 use futures::{StreamExt, stream};
 use http::HeaderMap;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use ingot_http::{ApiError, Forwarded, Query, Routes, Valid, Validate};
+use ingot_http::{ApiError, Forwarded, Query, Routes, Timestamp, Valid, Validate};
 use ingot_identity::VerifyAdmin;
 use serde::Deserialize;
 use serde_json::json;
@@ -15,7 +15,7 @@ use serde_json::json;
 use super::dump::{Format, Request, Wrapping};
 use super::service;
 use crate::app::App;
-use crate::database::Values;
+use crate::database::Switches;
 
 /// Rows per table when the caller names no limit (contract, database §7.3).
 const DEFAULT_ROWS: i64 = 1000;
@@ -41,9 +41,12 @@ fn yes() -> bool {
 #[serde(rename_all = "camelCase")]
 #[schema(as = ExportBody)]
 struct Body {
+    /// All of `public` unless given.
     #[serde(default)]
     tables: Vec<String>,
+    /// `sql`, `json` or `csv`.
     #[serde(default)]
+    #[schema(pattern = "^(sql|json|csv)$")]
     format: Option<String>,
     #[serde(default = "yes")]
     include_data: bool,
@@ -53,7 +56,9 @@ struct Body {
     include_sequences: bool,
     #[serde(default)]
     include_views: bool,
+    /// Most rows per table; 1000 unless given, and at most 10,000 inside of JSON.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 10_000)]
     row_limit: Option<i64>,
 }
 
@@ -79,9 +84,20 @@ impl Body {
     }
 }
 
-#[derive(Deserialize)]
-struct Switches {
-    values: Option<String>,
+/// A dump inside of JSON. With `Accept: application/sql` or `text/csv` the answer is the dump itself.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "it describes what the service writes")]
+struct ExportAnswer {
+    format: String,
+    /// A text for `sql`, an object for `json`, an object of texts by table for `csv`.
+    data: serde_json::Value,
+    timestamp: Timestamp,
+    /// Tables with more rows than `rowLimit`.
+    #[schema(nullable = false)]
+    truncated_tables: Option<Vec<String>>,
+    #[schema(nullable = false)]
+    row_limit: Option<i64>,
 }
 
 #[utoipa::path(
@@ -89,11 +105,11 @@ struct Switches {
     path = "/api/database/advance/export",
     tag = "sql",
     operation_id = "export",
-    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
+    params(Switches),
     request_body = Body,
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = ExportAnswer),
+        ApiError
     ),
 )]
 async fn export(
@@ -150,7 +166,7 @@ fn request(switches: &Switches, headers: &HeaderMap, body: Body) -> Result<Reque
         (Wrapping::Envelope, limit) => Some(limit.unwrap_or(DEFAULT_ROWS)),
         (Wrapping::Bare, limit) => limit,
     };
-    let values = Values::named(switches.values.as_deref())?;
+    let values = switches.values()?;
     Ok(Request {
         tables: body.tables,
         format,

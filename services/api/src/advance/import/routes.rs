@@ -23,8 +23,22 @@ pub(in crate::advance) fn router() -> Routes<App> {
     Routes::new().route("/import", post(import).layer(DefaultBodyLimit::disable()))
 }
 
-#[derive(Serialize)]
+/// The form that is read.
+#[derive(utoipa::ToSchema)]
+#[schema(as = ImportForm)]
+#[allow(dead_code, reason = "it describes what the upload reads")]
+struct Upload {
+    /// The dump; its name ends with `.sql` or `.txt`.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// `true` empties the tables of `public` first.
+    #[schema(pattern = "^(true|false)$", nullable = false)]
+    truncate: Option<String>,
+}
+
+#[derive(Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ImportAnswer)]
 struct Answer {
     success: bool,
     message: &'static str,
@@ -39,10 +53,10 @@ struct Answer {
     path = "/api/database/advance/import",
     tag = "sql",
     operation_id = "import",
-    request_body(content = serde_json::Value, content_type = "multipart/form-data"),
+    request_body(content = Upload, content_type = "multipart/form-data"),
     responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
+        (status = 200, body = Answer),
+        ApiError
     ),
 )]
 async fn import(

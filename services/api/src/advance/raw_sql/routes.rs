@@ -13,7 +13,8 @@ use serde_json::value::RawValue;
 
 use super::service::{self, RawSql};
 use crate::app::App;
-use crate::database::Values;
+use crate::database::Switches;
+use crate::openapi::Row;
 
 /// Characters of a query that the audit trail keeps.
 const AUDITED_CHARACTERS: usize = 300;
@@ -33,18 +34,16 @@ pub(in crate::advance) fn router() -> Routes<App> {
         .route("/rawsql/unrestricted", post(raw_sql_unrestricted))
 }
 
-#[derive(Deserialize)]
-struct Switches {
-    values: Option<String>,
-}
-
 #[derive(Deserialize, utoipa::ToSchema)]
 #[schema(as = RawSqlBody)]
 struct Body {
+    #[schema(min_length = 1)]
     query: String,
+    /// Values of `$1`, `$2`, …; for a single statement.
     #[serde(default)]
     #[schema(value_type = Option<Vec<serde_json::Value>>)]
     params: Option<Vec<Box<RawValue>>>,
+    /// Answers with the plan instead; what ran is undone.
     #[serde(default)]
     explain: Option<bool>,
 }
@@ -57,50 +56,64 @@ impl Validate for Body {
     }
 }
 
-#[utoipa::path(
-    post,
-    path = "/api/database/advance/rawsql",
-    tag = "sql",
-    operation_id = "runSql",
-    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
-    request_body = Body,
-    responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
-    ),
-)]
-async fn raw_sql(
-    app: State<App>,
-    caller: VerifyAdmin,
-    forwarded: Forwarded,
-    switches: Query<Switches>,
-    body: Valid<Body>,
-) -> Result<Response, ApiError> {
-    run("EXECUTE_RAW_SQL", app, caller, forwarded, switches, body).await
+/// What came of a query. A script of several statements has only `rows`, which are empty.
+#[derive(utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[allow(dead_code, reason = "it describes what the service writes")]
+struct RawSqlAnswer {
+    rows: Vec<Row>,
+    /// Null when PostgreSQL does not count rows of such a statement.
+    row_count: Option<u64>,
+    #[schema(nullable = false)]
+    fields: Option<Vec<RawSqlField>>,
 }
 
-#[utoipa::path(
-    post,
-    path = "/api/database/advance/rawsql/unrestricted",
-    tag = "sql",
-    operation_id = "runSqlUnrestricted",
-    params(("values" = Option<String>, Query, description = "`text` for the texts that PostgreSQL prints")),
-    request_body = Body,
-    responses(
-        (status = 200, body = serde_json::Value),
-        (status = "4XX", body = crate::openapi::Problem)
-    ),
-)]
-async fn raw_sql_unrestricted(
-    app: State<App>,
-    caller: VerifyAdmin,
-    forwarded: Forwarded,
-    switches: Query<Switches>,
-    body: Valid<Body>,
-) -> Result<Response, ApiError> {
-    let action = "EXECUTE_RAW_SQL_UNRESTRICTED";
-    run(action, app, caller, forwarded, switches, body).await
+/// A column of the result.
+#[derive(utoipa::ToSchema)]
+#[allow(dead_code, reason = "it describes what the service writes")]
+struct RawSqlField {
+    name: String,
+    /// OID of its type.
+    #[schema(rename = "dataTypeID")]
+    data_type: u32,
 }
+
+/// A way to run SQL, with its name in the audit trail.
+macro_rules! way {
+    ($handler:ident, $action:literal, $path:literal, $operation:literal) => {
+        #[utoipa::path(
+                    post,
+                    path = $path,
+                    tag = "sql",
+                    operation_id = $operation,
+                    params(Switches),
+                    request_body = Body,
+                    responses((status = 200, body = RawSqlAnswer), ApiError),
+                )]
+        async fn $handler(
+            app: State<App>,
+            caller: VerifyAdmin,
+            forwarded: Forwarded,
+            switches: Query<Switches>,
+            body: Valid<Body>,
+        ) -> Result<Response, ApiError> {
+            run($action, app, caller, forwarded, switches, body).await
+        }
+    };
+}
+
+way!(
+    raw_sql,
+    "EXECUTE_RAW_SQL",
+    "/api/database/advance/rawsql",
+    "runSql"
+);
+way!(
+    raw_sql_unrestricted,
+    "EXECUTE_RAW_SQL_UNRESTRICTED",
+    "/api/database/advance/rawsql/unrestricted",
+    "runSqlUnrestricted"
+);
 
 async fn run(
     action: &'static str,
@@ -114,7 +127,7 @@ async fn run(
         query: body.query,
         params: body.params.unwrap_or_default(),
         explain: body.explain.unwrap_or_default(),
-        values: Values::named(switches.values.as_deref())?,
+        values: switches.values()?,
     };
     let answer = service::run(&app.guard, &app.admin_pools(&forwarded)?, &request).await?;
     let project = &forwarded.project.id;
