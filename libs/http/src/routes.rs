@@ -86,7 +86,7 @@ impl Routes {
 }
 
 /// The patterns of all routes, to be found in lower case.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Paths {
     by_lower_case: matchit::Router<String>,
 }

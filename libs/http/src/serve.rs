@@ -1,6 +1,7 @@
 //! Serving a router until told to stop, and then finishing what is under way.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -85,6 +86,8 @@ pub async fn serve_tuned(
         tune(stream);
     });
     let (router, paths) = router.into().into_parts();
+    // The service is cloned for every request, the table of paths must not be.
+    let paths = Arc::new(paths);
     let app = MapRequest::new(finish(router, &health), move |request| {
         paths.canonical(request)
     });

@@ -15,6 +15,7 @@ use crate::key_ring::KeyRing;
 use crate::keys::{ANON_KEY_PREFIX, API_KEY_PREFIX};
 use crate::signing_key::SigningKey;
 use crate::tokens;
+use crate::verified::VerifiedTokens;
 use crate::{AccessClaims, AuthError, CloudSettings, Identity};
 
 /// Projects whose keys are remembered at once.
@@ -26,19 +27,23 @@ const SIGNING_KEY_LIFETIME: Duration = Duration::from_mins(10);
 /// Pause before another attempt to subscribe to invalidations.
 const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(2);
 
-/// Verifies keys and tokens; clones share what is remembered.
+/// Verifies keys and tokens; clones share what is remembered, and cost nothing.
 #[derive(Debug, Clone)]
-pub struct Authenticator {
+pub struct Authenticator(Arc<Remembered>);
+
+#[derive(Debug, Clone)]
+struct Remembered {
     pools: Pools,
     rings: AsyncCache<ProjectId, Arc<KeyRing>>,
     signing: Cache<ProjectId, Arc<SigningKey>>,
+    verified: VerifiedTokens,
     cloud: Option<CloudKeys>,
 }
 
 impl Authenticator {
     /// An authenticator for the projects behind `pools`. Nothing is read before it is needed.
     pub fn new(pools: Pools) -> Self {
-        Self {
+        Self(Arc::new(Remembered {
             pools,
             rings: AsyncCache::builder()
                 .max_capacity(MAX_PROJECTS)
@@ -48,8 +53,9 @@ impl Authenticator {
                 .max_capacity(MAX_PROJECTS)
                 .time_to_live(SIGNING_KEY_LIFETIME)
                 .build(),
+            verified: VerifiedTokens::new(),
             cloud: None,
-        }
+        }))
     }
 
     /// The same, which also believes a control plane about the administrators of the projects that
@@ -57,14 +63,15 @@ impl Authenticator {
     ///
     /// # Errors
     /// The HTTP client cannot be made.
-    pub fn with_cloud(mut self, settings: &CloudSettings) -> Result<Self, reqwest::Error> {
-        self.cloud = Some(CloudKeys::new(settings)?);
-        Ok(self)
+    pub fn with_cloud(self, settings: &CloudSettings) -> Result<Self, reqwest::Error> {
+        let mut remembered = Arc::unwrap_or_clone(self.0);
+        remembered.cloud = Some(CloudKeys::new(settings)?);
+        Ok(Self(Arc::new(remembered)))
     }
 
     /// Forgets keys as soon as another process tells that they changed, until `shutdown`.
     pub fn watch(&self, bus: &Bus, shutdown: &CancellationToken) {
-        for project in self.pools.registry().iter() {
+        for project in self.0.pools.registry().iter() {
             let watcher = self
                 .clone()
                 .forget_on_invalidation(bus.clone(), project.id.clone());
@@ -91,31 +98,34 @@ impl Authenticator {
     /// Forgets a project's keys: whoever changed them calls this, then tells the others over the
     /// bus.
     pub async fn forget(&self, project: &ProjectId) {
-        self.signing.invalidate(project);
-        self.rings.invalidate(project).await;
+        self.0.signing.invalidate(project);
+        self.0.rings.invalidate(project).await;
     }
 
     /// The project's keys; concurrent callers share one query.
     pub async fn key_ring(&self, project: &Project) -> Result<Arc<KeyRing>, AuthError> {
         let load = async {
             let pool = self
+                .0
                 .pools
                 .get(&project.id, LoginRole::Service)
                 .map_err(|error| AuthError::Unavailable(error.to_string()))?;
             KeyRing::load(&pool, project).await.map(Arc::new)
         };
         let ring = self
+            .0
             .rings
             .try_get_with_by_ref(&project.id, load)
             .await
             .map_err(|error: Arc<AuthError>| AuthError::clone(&error))?;
         if !ring.is_complete() {
-            self.rings.invalidate(&project.id).await;
+            self.0.rings.invalidate(&project.id).await;
         }
         if let Some(key) = ring.signing() {
-            let remembered = self.signing.get(&project.id);
+            let remembered = self.0.signing.get(&project.id);
             if remembered.is_none_or(|remembered| remembered.id() != key.id()) {
-                self.signing
+                self.0
+                    .signing
                     .insert(project.id.clone(), Arc::new(key.clone()));
             }
         }
@@ -130,7 +140,7 @@ impl Authenticator {
     ) -> Result<Identity, AuthError> {
         if let Some(id) = tokens::key_id(token) {
             return match self.signing_key(project, Some(&id)).await? {
-                Some(key) => tokens::read_rsa_token(token, &key),
+                Some(key) => self.0.verified.read(&project.id, &key, token),
                 None => Err(AuthError::InvalidToken),
             };
         }
@@ -146,7 +156,7 @@ impl Authenticator {
         if !tokens::claims_to_be_cloud(token) {
             return Err(AuthError::CloudToken);
         }
-        match &self.cloud {
+        match &self.0.cloud {
             Some(cloud) => cloud.verify(project, token).await,
             None => Err(AuthError::CloudUnbound),
         }
@@ -217,10 +227,10 @@ impl Authenticator {
         id: Option<&str>,
     ) -> Result<Option<Arc<SigningKey>>, AuthError> {
         let wanted = |key: &Arc<SigningKey>| id.is_none_or(|id| id == key.id());
-        if let Some(key) = self.signing.get(&project.id).filter(wanted) {
+        if let Some(key) = self.0.signing.get(&project.id).filter(wanted) {
             return Ok(Some(key));
         }
         self.key_ring(project).await?;
-        Ok(self.signing.get(&project.id).filter(wanted))
+        Ok(self.0.signing.get(&project.id).filter(wanted))
     }
 }

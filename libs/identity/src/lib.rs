@@ -15,6 +15,7 @@ mod keys;
 mod seed;
 mod signing_key;
 mod tokens;
+mod verified;
 
 pub use authenticator::Authenticator;
 pub use cipher::{CipherError, SecretCipher};

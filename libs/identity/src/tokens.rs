@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{AuthError, Credential, Identity, Role, SigningKey};
 
 /// Life of an access token.
-const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
+pub(crate) const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
 /// Life of a refresh token.
 pub const REFRESH_LIFETIME: Duration = Duration::from_hours(7 * 24);
 /// Life of a token for PostgREST.
@@ -102,8 +102,8 @@ pub struct RefreshClaims {
 }
 
 /// Claims of an access token as they arrive. Third parties sign these, so nothing is certain.
-#[derive(Deserialize)]
-struct ForeignClaims {
+#[derive(Debug, Deserialize)]
+pub(crate) struct ForeignClaims {
     #[serde(default)]
     sub: Value,
     #[serde(default)]
@@ -150,9 +150,10 @@ pub(crate) fn claims_to_be_cloud(token: &str) -> bool {
             .is_ok_and(|claims| claims.kind == CLOUD_TYPE)
 }
 
-/// Reads an access token that was signed with the RSA key.
-pub(crate) fn read_rsa_token(token: &str, key: &SigningKey) -> Result<Identity, AuthError> {
-    read(token, key.verifier(), Algorithm::RS256).and_then(|claims| identity_of(&claims))
+/// What an access token says that was signed with the RSA key. Costly: see
+/// [`crate::verified::VerifiedTokens`].
+pub(crate) fn verify_rsa_token(token: &str, key: &SigningKey) -> Result<ForeignClaims, AuthError> {
+    read(token, key.verifier(), Algorithm::RS256)
 }
 
 /// Reads an access token that was signed with `JWT_SECRET`. An administrator's counts only where
@@ -169,7 +170,8 @@ pub(crate) fn read_shared_secret_token(
     Ok(identity)
 }
 
-fn identity_of(claims: &ForeignClaims) -> Result<Identity, AuthError> {
+/// Who the bearer of a token is, if it may be used now.
+pub(crate) fn identity_of(claims: &ForeignClaims) -> Result<Identity, AuthError> {
     // A refresh token is signed with the same secret; it opens nothing but `/refresh`.
     if claims.kind == REFRESH_TYPE {
         return Err(AuthError::InvalidToken);

@@ -36,6 +36,14 @@ fn refresh() -> RefreshClaims {
     }
 }
 
+/// A token as the project signs it, with an end of one's choice.
+pub(crate) fn rsa_token(key: &SigningKey, ends: u64) -> String {
+    let mut header = Header::new(Algorithm::RS256);
+    header.kid = Some(key.id().to_owned());
+    let claims = json!({"sub": "x", "role": "authenticated", "exp": ends});
+    jsonwebtoken::encode(&header, &claims, key.signer()).unwrap()
+}
+
 #[test]
 fn third_party_tokens_are_accepted() {
     let token = hs256(&json!({"sub": "user_2abc", "email": "a@b.c", "aud": "x", "role": null}));
@@ -93,9 +101,9 @@ fn an_own_token_is_read_with_its_key_only() {
     };
     let token = sign_access_token(&ours, claims).unwrap();
     assert_eq!(key_id(&token).as_deref(), Some(ours.id()));
-    let identity = read_rsa_token(&token, &ours).unwrap();
+    let identity = identity_of(&verify_rsa_token(&token, &ours).unwrap()).unwrap();
     assert_eq!(identity.expires_at, Some(now() + 900));
-    assert!(read_rsa_token(&token, &other).is_err());
+    assert!(verify_rsa_token(&token, &other).is_err());
     assert!(read_shared_secret_token(&token, &project()).is_err());
 }
 
@@ -116,7 +124,7 @@ fn an_algorithm_does_not_leave_its_key() {
     let forged =
         jsonwebtoken::encode(&header, &claims, &EncodingKey::from_secret(&public)).unwrap();
     assert_eq!(key_id(&forged), None);
-    assert!(read_rsa_token(&forged, &ours).is_err());
+    assert!(verify_rsa_token(&forged, &ours).is_err());
     assert!(read_shared_secret_token(&forged, &project()).is_err());
     // HS512 with the right secret.
     let header = Header::new(Algorithm::HS512);

@@ -1,6 +1,6 @@
 //! Which headers travel between client and engine.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, LOCATION};
+use http::header::CONNECTION;
 use http::{HeaderMap, HeaderName, StatusCode};
 
 /// Headers that concern one connection only (RFC 9110 §7.6.1), besides those that `Connection`
@@ -31,47 +31,35 @@ const NOT_FORWARDED: &[&str] = &[
 
 /// The part of a request's headers that the engine gets.
 pub(super) fn for_engine(mut headers: HeaderMap) -> HeaderMap {
-    remove_hop_by_hop(&mut headers);
-    for name in NOT_FORWARDED {
-        headers.remove(*name);
-    }
-    remove_starting_with(&mut headers, "x-ingot-");
+    remove(&mut headers, |name| {
+        NOT_FORWARDED.contains(&name) || name.starts_with("x-ingot-")
+    });
     headers
 }
 
 /// The part of an answer's headers that the client gets. The edge alone decides about CORS.
 pub(super) fn for_client(status: StatusCode, headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    headers.remove(CONTENT_LENGTH);
-    remove_starting_with(headers, "access-control-");
-    if status.is_redirection() {
-        headers.remove(LOCATION);
-    }
+    remove(headers, |name| {
+        name == "content-length"
+            || name.starts_with("access-control-")
+            || (name == "location" && status.is_redirection())
+    });
 }
 
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+/// Removes what concerns the connection only, and what is `unwanted`.
+fn remove(headers: &mut HeaderMap, unwanted: impl Fn(&str) -> bool) {
+    let named = headers
         .get_all(CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in HOP_BY_HOP {
-        headers.remove(*name);
-    }
-    for name in named {
-        headers.remove(name);
-    }
-}
-
-fn remove_starting_with(headers: &mut HeaderMap, prefix: &str) {
-    let names: Vec<HeaderName> = headers
-        .keys()
-        .filter(|name| name.as_str().starts_with(prefix))
-        .cloned()
-        .collect();
-    for name in names {
+        .filter_map(|name| name.trim().parse().ok());
+    let known = headers.keys().filter(|name| {
+        let name = name.as_str();
+        HOP_BY_HOP.contains(&name) || unwanted(name)
+    });
+    let all: Vec<HeaderName> = named.chain(known.cloned()).collect();
+    for name in all {
         headers.remove(name);
     }
 }
