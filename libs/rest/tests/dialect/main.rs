@@ -8,6 +8,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod bare_writes;
 mod embedding;
 mod errors;
 mod functions;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method};
@@ -73,18 +74,31 @@ impl Server {
 
     pub(crate) async fn send(
         &self,
+        session: &Session,
         method: Method,
         url: &str,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: &str,
     ) -> Answer {
+        if let Some(token) = token(session) {
+            headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
         ask(self.address, method, url, headers, body).await
     }
 }
 
 impl Server {
+    /// Waits until it has seen what was changed in the database.
+    pub(crate) async fn reload(&self) {
+        let before = self.schema_loads().await;
+        self.signal("-USR1");
+        while self.schema_loads().await == before {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// How often the schema was read.
-    pub(crate) async fn schema_loads(&self) -> String {
+    async fn schema_loads(&self) -> String {
         let admin = self.admin.expect("an admin server is set up");
         let metrics = ask(admin, Method::GET, "/metrics", HeaderMap::new(), "").await;
         let text = metrics.text();

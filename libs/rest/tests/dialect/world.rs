@@ -1,7 +1,6 @@
-//! A database with the fixture in it, and an engine on top: the library, or the same engine in the
-//! server `ingot-rest`. Cargo builds these tests twice, under two names.
-
-use std::time::Duration;
+//! A database with the fixture in it, and an engine on top: the library, the same engine in the
+//! server `ingot-rest`, or in the records service behind an edge. Cargo builds these tests thrice,
+//! under three names.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -15,8 +14,8 @@ use crate::server::{self, Server};
 
 /// Everything that a test needs.
 ///
-/// In the tests called `server`, requests go over HTTP to `ingot-rest`, unless the settings cannot be
-/// told by its variables. It is started by the first request.
+/// Except in the tests called `dialect`, requests go over HTTP to a [`Server`], unless it cannot be
+/// told these settings. It is started by the first request.
 pub(crate) struct World {
     server: Option<Later>,
     pub(crate) project: TestProject,
@@ -52,7 +51,7 @@ impl World {
 
     pub(crate) async fn with(settings: EngineSettings) -> Self {
         let project = fixture().await;
-        let of_server = env!("CARGO_CRATE_NAME") == "server";
+        let of_server = env!("CARGO_CRATE_NAME") != "dialect";
         let variables = server::variables(&settings).filter(|_| of_server);
         let engine = Engine::new(settings, authenticator(&project), Tls::off()).unwrap();
         Self {
@@ -92,10 +91,7 @@ impl World {
         }
         if let Some(server) = self.server().await {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            if let Some(token) = server::token(&self.session) {
-                map.insert("authorization", format!("Bearer {token}").parse().unwrap());
-            }
-            return server.send(method, url, map, body).await;
+            return server.send(&self.session, method, url, map, body).await;
         }
         let request = Request {
             method: Method::from_bytes(method.as_bytes()).unwrap(),
@@ -128,11 +124,7 @@ impl World {
             self.engine.reload_schema().await.unwrap();
             return;
         };
-        let before = server.schema_loads().await;
-        server.signal("-USR1");
-        while server.schema_loads().await == before {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        server.reload().await;
     }
 
     pub(crate) async fn get(&self, url: &str) -> Answer {

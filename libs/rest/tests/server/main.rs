@@ -9,6 +9,8 @@
     reason = "helpers of tests fail the test"
 )]
 
+#[path = "../dialect/bare_writes.rs"]
+mod bare_writes;
 mod client;
 #[path = "../dialect/embedding.rs"]
 mod embedding;

@@ -64,13 +64,13 @@ macro_rules! listing {
         }
 
         #[utoipa::path(
-                    get,
-                    path = $path,
-                    tag = "catalogue",
-                    operation_id = $operation,
-                    params(Schema, Parameters),
-                    responses((status = 200, body = $listing), ApiError),
-                )]
+                                            get,
+                                            path = $path,
+                                            tag = "catalogue",
+                                            operation_id = $operation,
+                                            params(Schema, Parameters),
+                                            responses((status = 200, body = $listing), ApiError),
+                                        )]
         async fn $handler(
             State(app): State<App>,
             _: VerifyAdmin,

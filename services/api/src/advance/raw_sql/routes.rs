@@ -82,14 +82,14 @@ struct RawSqlField {
 macro_rules! way {
     ($handler:ident, $action:literal, $path:literal, $operation:literal) => {
         #[utoipa::path(
-                    post,
-                    path = $path,
-                    tag = "sql",
-                    operation_id = $operation,
-                    params(Switches),
-                    request_body = Body,
-                    responses((status = 200, body = RawSqlAnswer), ApiError),
-                )]
+                                    post,
+                                    path = $path,
+                                    tag = "sql",
+                                    operation_id = $operation,
+                                    params(Switches),
+                                    request_body = Body,
+                                    responses((status = 200, body = RawSqlAnswer), ApiError),
+                                )]
         async fn $handler(
             app: State<App>,
             caller: VerifyAdmin,
