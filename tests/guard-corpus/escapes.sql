@@ -346,3 +346,192 @@ CREATE VIEW public.v§ AS SELECT 1 AS a; DO $$ BEGIN EXECUTE 'ALTER VIEW public.
 CREATE TABLE public.m§ (a int); INSERT INTO public.m§ VALUES (1); CREATE FUNCTION public.im§(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN EXECUTE 'UPDATE system.secrets SET key = ''evil§'''; RETURN $1; EXCEPTION WHEN OTHERS THEN RETURN $1; END $$; CREATE INDEX ON public.m§ (public.im§(a)); ANALYZE public.m§
 --# sleep past the statement's limit in pieces
 DO $$ BEGIN EXECUTE 'SET LOCAL statement' || '_timeout = 0'; END $$
+--# order of messages
+SELECT setval('realtime.messages_sequence_seq', 9223372036854775807)
+--# order of messages by one
+SELECT nextval('realtime.messages_sequence_seq'), currval('realtime.messages_sequence_seq')
+--# order of messages as their owner
+DO $$ BEGIN EXECUTE 'SET LOCAL ROLE ' || 'ingot_row_security'; PERFORM setval('realtime.messages_sequence_seq', 9223372036854775807); END $$
+--# order of messages by its definition
+ALTER SEQUENCE realtime.messages_sequence_seq MAXVALUE 9 RESTART WITH 1
+--# order of messages by its column
+ALTER TABLE realtime.messages ALTER COLUMN sequence RESTART WITH 9223372036854775806
+--# order of messages by its column's step
+ALTER TABLE realtime.messages ALTER COLUMN sequence SET INCREMENT BY -1
+--# order of messages by a grant
+GRANT ALL ON SEQUENCE realtime.messages_sequence_seq TO project_admin; SELECT setval('realtime.messages_sequence_seq', 9223372036854775807)
+--# order of messages by a grant on all
+GRANT ALL ON ALL SEQUENCES IN SCHEMA realtime TO PUBLIC
+--# order of messages taken over
+ALTER SEQUENCE realtime.messages_sequence_seq OWNED BY NONE; DROP SEQUENCE realtime.messages_sequence_seq CASCADE
+--# default privileges of the row security role
+ALTER DEFAULT PRIVILEGES FOR ROLE ingot_row_security GRANT ALL ON TABLES TO PUBLIC; ALTER DEFAULT PRIVILEGES FOR ROLE ingot_row_security IN SCHEMA realtime GRANT ALL ON TABLES TO anon
+--# default privileges of the accounts role
+ALTER DEFAULT PRIVILEGES FOR ROLE ingot_accounts GRANT ALL ON TABLES TO PUBLIC
+--# schema for the row security role
+CREATE SCHEMA lair§ AUTHORIZATION ingot_row_security
+--# schema for the row security role, with contents
+CREATE SCHEMA AUTHORIZATION ingot_row_security CREATE TABLE t§ (a int) CREATE VIEW v§ AS SELECT * FROM storage.objects
+--# type given to the row security role
+CREATE SCHEMA lair§; GRANT ALL ON SCHEMA lair§ TO ingot_row_security; CREATE TYPE lair§.t AS (a int); ALTER TYPE lair§.t OWNER TO ingot_row_security
+--# materialized view given to the row security role
+CREATE SCHEMA lair§; GRANT ALL ON SCHEMA lair§ TO ingot_row_security; CREATE MATERIALIZED VIEW lair§.v AS SELECT 1 AS a; ALTER MATERIALIZED VIEW lair§.v OWNER TO ingot_row_security
+--# function made as the row security role
+CREATE SCHEMA lair§; GRANT ALL ON SCHEMA lair§ TO ingot_row_security; DO $$ BEGIN EXECUTE 'SET LOCAL ROLE ' || 'ingot_row_security'; EXECUTE 'CREATE FUNCTION lair§.f() RETURNS void LANGUAGE sql SECURITY DEFINER AS ''DELETE FROM storage.objects'''; END $$; SELECT lair§.f()
+--# messages in an extension
+CREATE EXTENSION IF NOT EXISTS cube SCHEMA public; ALTER EXTENSION cube ADD TABLE realtime.messages; DROP EXTENSION cube CASCADE
+--# messages in an extension that stays
+CREATE EXTENSION IF NOT EXISTS cube SCHEMA public; ALTER EXTENSION cube ADD TABLE realtime.channels
+--# publishing that goes with an extension
+CREATE EXTENSION IF NOT EXISTS isn SCHEMA public; ALTER FUNCTION realtime.publish(text, text, jsonb) DEPENDS ON EXTENSION isn; DROP EXTENSION isn CASCADE
+--# platform schema in an extension
+CREATE EXTENSION IF NOT EXISTS seg SCHEMA public; ALTER EXTENSION seg ADD SCHEMA realtime; DROP EXTENSION seg CASCADE
+--# indexes made again without a lock [raw]
+REINDEX TABLE CONCURRENTLY realtime.messages
+--# indexes renamed
+ALTER INDEX realtime.messages_pkey RENAME TO evil§; DROP INDEX realtime.idx_realtime_messages_cursor
+--# constraints gone
+ALTER TABLE realtime.messages DROP CONSTRAINT messages_pkey CASCADE; ALTER TABLE storage.objects DROP CONSTRAINT objects_pkey CASCADE
+--# statistics with an expression
+CREATE FUNCTION public.st§(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1'; CREATE STATISTICS public.s§ ON (public.st§(event_name)), channel_name FROM realtime.messages; ANALYZE realtime.messages
+--# own defaults that need a library
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE 'ALTER ROLE CURRENT_USER SET local_preload' || '_libraries = ''evil'''; END $$
+--# own defaults that forbid work
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE 'ALTER ROLE CURRENT_USER SET ro' || 'le = ''project_admin'''; EXECUTE 'ALTER ROLE CURRENT_USER SET default_transaction_read_only = on'; EXECUTE 'ALTER ROLE CURRENT_USER SET lock_timeout = 1'; END $$
+--# own defaults in the database
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE format('ALTER ROLE CURRENT_USER IN DATABASE %I SET pgrst.db_schemas = ''auth''', current_database()); END $$
+--# defaults of everybody
+DO $$ BEGIN EXECUTE 'ALTER ROLE ' || 'ALL SET search_path = evil§'; END $$
+--# password that ends
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE 'ALTER ROLE CURRENT_USER VALID' || ' UNTIL ''2000-01-01'''; END $$
+--# no connection for others
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE 'ALTER ROLE CURRENT_USER CONNECTION' || ' LIMIT 0'; END $$
+--# rename oneself
+DO $$ BEGIN EXECUTE 'RESET' || ' ROLE'; EXECUTE format('ALTER ROLE %I RENAME' || ' TO evil§', session_user); END $$
+--# rename the administrator
+DO $$ BEGIN EXECUTE 'ALTER ROLE project_admin RENAME' || ' TO evil§'; END $$
+--# membership by option
+DO $$ BEGIN EXECUTE 'GRANT project_admin TO anon WITH' || ' ADMIN OPTION'; END $$
+--# membership of the service's login
+DO $$ BEGIN EXECUTE format('GRANT %I TO project_admin', current_database() || '_service'); END $$
+--# membership of predefined roles
+DO $$ DECLARE r text; BEGIN FOREACH r IN ARRAY ARRAY['pg_read_all_data', 'pg_write_all_data', 'pg_monitor', 'pg_signal_backend', 'pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program', 'pg_checkpoint', 'pg_database_owner', 'pg_maintain', 'pg_create_subscription', 'pg_use_reserved_connections'] LOOP BEGIN EXECUTE format('GR' || 'ANT %I TO project_admin', r); EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN EXECUTE format('SET ' || 'ROLE %I', r); EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $$; DELETE FROM system.secrets
+--# every role in turn
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT rolname FROM pg_roles LOOP BEGIN EXECUTE format('SET ' || 'LOCAL ROLE %I', r.rolname); BEGIN EXECUTE 'CREATE ROLE evil§'; EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN UPDATE system.secrets SET key = 'evil§'; EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN DELETE FROM storage.objects; EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN ALTER TABLE realtime.messages ADD COLUMN evil text; EXCEPTION WHEN OTHERS THEN NULL; END; EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN EXECUTE 'SET LOCAL ROLE ' || 'none'; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $$
+--# every session user in turn
+DO $$ DECLARE r record; BEGIN FOR r IN SELECT rolname FROM pg_roles LOOP BEGIN EXECUTE format('SET ' || 'SESSION AUTHORIZATION %I', r.rolname); EXECUTE 'CREATE ROLE evil§'; EXCEPTION WHEN OTHERS THEN NULL; END; END LOOP; END $$
+--# role by an operator's function
+CREATE FUNCTION public.op§(text, text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SET ' || 'LOCAL ROLE ' || quote_ident($1); UPDATE system.secrets SET key = $2; RETURN 'x'; END $$; CREATE OPERATOR public.!> (leftarg = text, rightarg = text, function = public.op§); SELECT 'ingot_service'::text OPERATOR(public.!>) 'evil§'::text
+--# role in a loop over a query as text
+DO $$ DECLARE r record; BEGIN FOR r IN EXECUTE 'SELECT set_' || 'config(''role'', ''ingot_service'', true)' LOOP UPDATE system.secrets SET key = 'evil§'; END LOOP; END $$
+--# role by a cursor as text
+DO $$ DECLARE c refcursor; x text; BEGIN OPEN c FOR EXECUTE 'SELECT set_' || 'config(''role'', ''ingot_service'', true)'; FETCH c INTO x; UPDATE system.secrets SET key = 'evil§'; END $$
+--# role by RETURN QUERY as text
+CREATE FUNCTION public.rq§() RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RETURN QUERY EXECUTE 'SELECT set_' || 'config(''role'', ''ingot_service'', true)'; UPDATE system.secrets SET key = 'evil§'; END $$; SELECT public.rq§()
+--# role by a trigger of one's own
+CREATE TABLE public.tr§ (a text); CREATE FUNCTION public.trf§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE NEW.a; UPDATE system.secrets SET key = 'evil§'; RETURN NEW; END $$; CREATE TRIGGER t BEFORE INSERT ON public.tr§ FOR EACH ROW EXECUTE FUNCTION public.trf§(); INSERT INTO public.tr§ VALUES ('SET LOCAL ROLE ingot_service')
+--# role by a constraint that is checked at the end
+CREATE TABLE public.ct§ (a int); CREATE FUNCTION public.ctf§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'SET LOCAL RO' || 'LE ingot_service'; UPDATE system.secrets SET key = 'evil§'; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER t AFTER INSERT ON public.ct§ DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ctf§(); INSERT INTO public.ct§ VALUES (1)
+--# constraint on the accounts that is checked at the end [spring]
+CREATE FUNCTION public.ctf§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN BEGIN EXECUTE 'RESET RO' || 'LE'; UPDATE system.secrets SET key = 'evil§'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN NULL; END $$; CREATE CONSTRAINT TRIGGER t§ AFTER INSERT ON auth.users DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.ctf§()
+--# trigger on the accounts with its definer's rights [spring]
+CREATE FUNCTION public.tu§() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN BEGIN EXECUTE 'GRANT ALL ON system.secrets TO PUBLIC'; EXCEPTION WHEN OTHERS THEN NULL; END; BEGIN EXECUTE 'ALTER ROLE CURRENT_USER SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN NEW; END $$; CREATE TRIGGER tu§ BEFORE INSERT OR UPDATE ON auth.users FOR EACH ROW EXECUTE FUNCTION public.tu§()
+--# views in the place of tables [spring]
+CREATE FUNCTION public.vf§() RETURNS text LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN 'x'; EXCEPTION WHEN OTHERS THEN RETURN 'y'; END $$; CREATE OR REPLACE VIEW public.users AS SELECT public.vf§() AS email; CREATE OR REPLACE VIEW public.messages AS SELECT public.vf§() AS id
+--# functions before the platform's, for other types [spring]
+CREATE OR REPLACE FUNCTION public.lower(varchar) RETURNS text LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN $1; EXCEPTION WHEN OTHERS THEN RETURN $1; END $$; CREATE OR REPLACE FUNCTION public.count(uuid) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN 1; END $$; CREATE OR REPLACE FUNCTION public.jsonb_build_object(text, uuid) RETURNS jsonb LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN '{}'; END $$
+--# a cast between PostgreSQL's types with a function [spring]
+CREATE FUNCTION public.c§(jsonb) RETURNS uuid LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN gen_random_uuid(); END $$; CREATE CAST (jsonb AS uuid) WITH FUNCTION public.c§(jsonb) AS IMPLICIT
+--# operators between PostgreSQL's types [spring]
+CREATE FUNCTION public.o§(uuid, text) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN true; EXCEPTION WHEN OTHERS THEN RETURN true; END $$; CREATE OPERATOR public.= (leftarg = uuid, rightarg = text, function = public.o§); DROP OPERATOR public.= (uuid, text)
+--# text search of the platform
+ALTER TEXT SEARCH CONFIGURATION pg_catalog.english DROP MAPPING FOR word; ALTER TEXT SEARCH DICTIONARY pg_catalog.simple (STOPWORDS = evil); DROP COLLATION pg_catalog."C"
+--# text search template
+DO $$ BEGIN EXECUTE 'CREATE TEXT SEARCH ' || 'TEMPLATE public.t§ (LEXIZE = dsimple_lexize)'; END $$
+--# a base type
+DO $$ BEGIN EXECUTE 'CREATE TYPE ' || 'public.b§'; EXECUTE 'CREATE TYPE public.b§ (INPUT = textin, OUTPUT = textout)'; END $$
+--# a leakproof function
+DO $$ BEGIN EXECUTE 'CREATE FUNCTION public.lp§(text) RETURNS boolean LANGUAGE sql LEAK' || 'PROOF AS ''SELECT true'''; END $$; SELECT public.lp§('x')
+--# a support function
+DO $$ BEGIN EXECUTE 'ALTER FUNCTION pg_catalog.lower(text) SUP' || 'PORT array_unnest_support'; END $$
+--# rights on PostgreSQL's own functions
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_read_file(text) TO project_admin; GRANT EXECUTE ON FUNCTION pg_catalog.pg_terminate_backend(integer, bigint) TO PUBLIC; REVOKE EXECUTE ON FUNCTION pg_catalog.now() FROM PUBLIC
+--# rights on settings
+GRANT SET ON PARAMETER session_replication_role TO project_admin; GRANT ALTER SYSTEM ON PARAMETER log_statement TO project_admin
+--# rights on the database
+DO $$ BEGIN EXECUTE format('GRANT ALL ON DATABASE %I TO PUBLIC', current_database()); EXECUTE format('REVOKE CONNECT ON DATABASE %I FROM ingot_service', current_database()); END $$
+--# rights on languages and tablespaces
+GRANT ALL ON LANGUAGE c, internal TO PUBLIC; GRANT ALL ON TABLESPACE pg_default, pg_global TO PUBLIC
+--# a table in the global tablespace
+CREATE TABLE public.g§ (a int) TABLESPACE pg_global
+--# rows of secrets by COPY [import]
+COPY system.secrets (key, value_ciphertext) FROM stdin;
+evil§	x
+\.
+--# rows of objects by COPY [import]
+COPY storage.objects (bucket, key, size) FROM stdin;
+corpus	evil§	1
+\.
+--# rows of messages through a rule on a view
+CREATE VIEW public.rv§ AS SELECT id FROM realtime.messages; CREATE RULE r AS ON DELETE TO public.rv§ DO INSTEAD DELETE FROM realtime.messages; DELETE FROM public.rv§
+--# rows of objects through a trigger of a view
+CREATE VIEW public.tv§ AS SELECT 1 AS a; CREATE FUNCTION public.tvf§() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN DELETE FROM storage.objects; RETURN NULL; END $$; CREATE TRIGGER t INSTEAD OF INSERT ON public.tv§ FOR EACH ROW EXECUTE FUNCTION public.tvf§(); INSERT INTO public.tv§ VALUES (1)
+--# rows of objects in a WITH
+WITH gone AS (DELETE FROM storage.objects RETURNING *) SELECT count(*) FROM gone
+--# rows of objects by a conflict
+INSERT INTO storage.objects (bucket, key, size) VALUES ('corpus', 'canary', 7) ON CONFLICT (bucket, key) DO UPDATE SET size = 7
+--# jobs in the background
+SELECT pg_background_launch('DELETE FROM storage.objects')
+--# jobs by a timer
+SELECT cron.schedule('* * * * *', 'DELETE FROM system.secrets'); SELECT cron.schedule_in_database('x', '* * * * *', 'SELECT 1', 'postgres', 'postgres')
+--# a statement that lifts its limits
+DO $$ BEGIN EXECUTE 'SET LOCAL statement' || '_timeout = 0'; EXECUTE 'SET LOCAL client_connection_check' || '_interval = 0'; END $$; SELECT pg_sleep(0.1)
+--# advisory locks of the relay
+SELECT pg_advisory_lock(1919249505, term) FROM (VALUES (0), (1), (2147483647)) AS t (term); SELECT pg_try_advisory_lock_shared(1919249505, 2)
+--# heartbeats of the relay
+SELECT pg_notify('realtime_relay', 'evil§'); SELECT pg_notify('realtime_message', '00000000-0000-0000-0000-00000000cafe')
+--# listening to the relay
+LISTEN realtime_relay; LISTEN "x""y"; NOTIFY pgrst, 'reload config'
+--# the ledger of the project's migrations
+INSERT INTO system.custom_migrations (version, name, statements) VALUES ('1', 'evil', '{}')
+--# the ledger of the project's migrations emptied
+DELETE FROM system.custom_migrations
+--# a version that is no number
+SELECT system.record_custom_migration('x', 'evil', '{}')
+--# the settings of backups
+UPDATE system.database_config SET backup_enabled = true
+--# the files of backups
+UPDATE system.database_backups SET storage_key = '../../etc/passwd'; INSERT INTO system.database_backups (storage_key) VALUES ('../../etc/passwd')
+--# a setting of a megabyte
+DO $$ BEGIN EXECUTE 'SELECT set_' || 'config(''x.y'', repeat(''x'', 1000000), false)'; END $$
+--# another reading of SQL, at run time
+DO $$ BEGIN EXECUTE 'SET client_enc' || 'oding = ''SJIS'''; EXECUTE 'SET standard_conf' || 'orming_strings = off'; EXECUTE 'SET escape_string' || '_warning = off'; END $$; SELECT 'a\'; SELECT 1 --'
+--# a body in unicode escapes
+DO U&'\0042\0045\0047\0049\004E RESET ROLE; CREATE ROLE evil§; END'
+--# a body with another escape character
+DO U&'!0042!0045GIN RESET ROLE; CREATE ROLE evil§; END' UESCAPE '!'
+--# a body in pieces
+DO 'BEGIN RESET '
+   'ROLE; CREATE ROLE evil§; END'
+--# a body with escapes
+DO E'BEGIN \x52ESET ROLE; CREATE ROLE evil§; END'
+--# comments inside of comments
+/* /* */ RESET ROLE; CREATE ROLE evil§; */ SELECT 1; DO $a$ BEGIN /* /* */ */ RESET/**/ROLE; CREATE ROLE evil§; END $a$
+--# inner blocks and handlers
+DO $$ <<outer>> BEGIN <<inner>> DECLARE x int := 1; BEGIN CASE x WHEN 1 THEN EXECUTE 'RESET'||chr(32)||'ROLE'; EXECUTE 'CREATE ROLE evil§'; ELSE NULL; END CASE; EXCEPTION WHEN OTHERS THEN EXECUTE 'CREATE ROLE evil§'; END inner; END outer $$
+--# a function's own role at run time
+DO $$ BEGIN EXECUTE 'CREATE FUNCTION public.fr§() RETURNS void LANGUAGE sql SET ro' || 'le TO ingot_service AS ''UPDATE system.secrets SET key = ''''evil§'''''''; EXECUTE 'SELECT public.fr§()'; END $$
+--# a procedure that changes roles between transactions
+CREATE PROCEDURE public.pr§() LANGUAGE plpgsql AS $$ BEGIN EXECUTE 'COM' || 'MIT'; EXECUTE 'SET RO' || 'LE ingot_service'; EXECUTE 'UPDATE system.secrets SET key = ''evil§'''; END $$; DO $$ BEGIN EXECUTE 'CALL public.pr' || '§()'; END $$
+--# a partitioned table behind the accounts [spring]
+CREATE TABLE public.pt§ (id uuid REFERENCES auth.users (id) ON DELETE CASCADE, x text) PARTITION BY HASH (id); CREATE TABLE public.pt§_0 PARTITION OF public.pt§ FOR VALUES WITH (MODULUS 1, REMAINDER 0); CREATE FUNCTION public.ptf§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN NULL; EXCEPTION WHEN OTHERS THEN RETURN NULL; END $$; CREATE TRIGGER t AFTER DELETE ON public.pt§ FOR EACH ROW EXECUTE FUNCTION public.ptf§()
+--# reference to the accounts through a domain
+CREATE DOMAIN public.d§ AS uuid CHECK (VALUE IS NOT NULL); CREATE TABLE public.rd§ (u public.d§ REFERENCES auth.users (id)); INSERT INTO public.rd§ SELECT id FROM auth.users
+--# a domain with code, behind the accounts
+CREATE FUNCTION public.df§(uuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN BEGIN EXECUTE 'ALTER TABLE auth.users ADD COLUMN evil text'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN true; END $$; CREATE DOMAIN public.dd§ AS uuid CHECK (public.df§(VALUE)); CREATE TABLE public.rdd§ (u public.dd§ REFERENCES auth.users (id)); INSERT INTO public.rdd§ SELECT id FROM auth.users
+--# a reference from the platform's tables
+ALTER TABLE auth.users ADD FOREIGN KEY (id) REFERENCES auth.sessions (id)
+--# a reference from objects
+ALTER TABLE storage.objects ADD CONSTRAINT f§ FOREIGN KEY (bucket) REFERENCES storage.buckets (name) ON DELETE CASCADE
+--# triggers of the accounts switched off
+ALTER TABLE auth.users DISABLE TRIGGER ALL

@@ -41,6 +41,7 @@ impl<'c> RunnerLock<'c> {
                     waited: started.elapsed(),
                 });
             }
+            end_foreigners(connection).await;
             tokio::time::sleep(POLL).await;
         }
         Ok(Self { connection })
@@ -53,6 +54,26 @@ impl<'c> RunnerLock<'c> {
             .execute(self.connection)
             .await?;
         Ok(())
+    }
+}
+
+/// Ends sessions that hold the lock, or wait for it, and have no business there: any role may take an
+/// advisory lock, so code of a project could keep every runner away. Runners connect as the owner
+/// or as somebody who may act as he.
+async fn end_foreigners(connection: &mut PgConnection) {
+    let ended = query(
+        "select pg_catalog.pg_terminate_backend(l.pid)
+         from pg_catalog.pg_locks as l
+         join pg_catalog.pg_stat_activity as a on a.pid = l.pid
+         where l.locktype = 'advisory' and l.objsubid = 1
+           and l.database =
+               (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
+           and (l.classid::bigint << 32) | l.objid::bigint = $1
+           and not pg_catalog.pg_has_role(a.usesysid, current_user, 'MEMBER')",
+    );
+    // An owner who is no superuser may lack the right: then there is nothing but waiting.
+    if let Err(error) = ended.bind(LOCK_KEY).execute(connection).await {
+        tracing::debug!(%error, "a session that holds the runners' lock cannot be ended");
     }
 }
 

@@ -10,7 +10,16 @@ use crate::{RunnerLock, SchemaError, ledger};
 
 /// Runs before every step, inside its transaction: nothing resolves by accident to an object of
 /// the project, and a step that cannot get a lock gives up instead of queueing everybody behind it.
-const STEP_SETTINGS: &str = "set local search_path = '';
+/// From PostgreSQL 16 on, an owner who is no superuser may act as the roles that he creates only if
+/// he asks for it first; earlier versions do not know the setting.
+const STEP_SETTINGS: &str = "do $$
+    begin
+        if current_setting('server_version_num')::int >= 160000 then
+            perform set_config('createrole_self_grant', 'set, inherit', true);
+        end if;
+    end
+    $$;
+    set local search_path = '';
     set local lock_timeout = '10s';
     set local statement_timeout = 0;
     set local idle_in_transaction_session_timeout = 0;

@@ -8,8 +8,9 @@ use futures::StreamExt;
 use ingot_bus::{Audience, Bus, BusSettings, Invalidation, Room, RoomSubscription};
 use ingot_config::Settings;
 use ingot_listen_relay::serve;
+use ingot_project::LoginRole;
 use ingot_testkit::{TestProject, TestService};
-use sqlx::{Connection, Executor, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use uuid::Uuid;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -170,6 +171,47 @@ async fn a_standby_takes_over_without_loss_or_doubles() -> anyhow::Result<()> {
         relay.stop().await?;
     }
     Ok(())
+}
+
+/// The administrator's SQL may take any advisory lock: the relays' own must not help it.
+#[tokio::test]
+async fn a_session_of_the_project_cannot_lead() -> anyhow::Result<()> {
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    let locks = |terms: &str| {
+        let class = ingot_listen_relay::LOCK;
+        format!(
+            "set role project_admin; select pg_advisory_lock({class}, term) from {terms} as term"
+        )
+    };
+    let options = scene.project.project().connect_options(LoginRole::Sql);
+    let mut before = PgConnection::connect_with(&options).await?;
+    let low = locks("generate_series(0, 3)");
+    before.execute(AssertSqlSafe(low)).await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    publish(&mut sql, "orders", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1]);
+    assert!(before.ping().await.is_err(), "its session is ended");
+
+    let mut during = PgConnection::connect_with(&options).await?;
+    let high = locks("(values (2147483646), (2147483647))");
+    let high = high.replace(", term)", ", term.column1)");
+    during.execute(AssertSqlSafe(high)).await?;
+    // Longer than the active relay takes to notice a later term.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    publish(&mut sql, "orders", 2).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [2]);
+    let leaders: Vec<String> = sqlx::query_scalar(
+        "select a.usename::text from pg_locks as l join pg_stat_activity as a using (pid)
+        where l.locktype = 'advisory' and l.granted and l.objid < 2147483646
+            and l.database = (select oid from pg_database where datname = current_database())",
+    )
+    .fetch_all(&mut sql)
+    .await?;
+    let service = LoginRole::Service.name(&scene.project.project().id);
+    assert_eq!(leaders, [service], "it leads on in its term");
+    relay.stop().await
 }
 
 #[tokio::test]

@@ -71,6 +71,16 @@ scene (part, state) as (values
     ('definers', (select string_agg(proname, ',') from pg_proc
         where prosecdef and proowner not in (select oid from pg_authid where rolname = 'project_admin')
             and pronamespace not in (select oid from platform))),
+    ('sequences', (select string_agg(concat(s.schemaname, s.sequencename, s.sequenceowner, s.start_value,
+            s.min_value, s.max_value, s.increment_by, s.cycle, coalesce(s.last_value, 0) < 1000000), ',' order by s.sequencename)
+        from pg_sequences s where s.schemaname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email'))),
+    ('parameters', (select string_agg(p::text, ',') from pg_parameter_acl p)),
+    ('ledger', (select string_agg(m.version || m.name, ',' order by m.created_at) from system.custom_migrations m
+        where m.name <> 'case')),
+    ('members of extensions', (select string_agg(pg_describe_object(classid, objid, objsubid), ',')
+        from pg_depend where deptype in ('e', 'x') and (objid in (select oid from platform)
+            or objid in (select oid from pg_class where relnamespace in (select oid from platform)
+                and relnamespace not in ('pg_catalog'::regnamespace, 'information_schema'::regnamespace))))),
     ('triggers', (select string_agg(concat(tgname, tgrelid::regclass, tgenabled), ',' order by t.oid)
         from pg_trigger t join pg_class c on c.oid = tgrelid
         where relnamespace in (select oid from platform) and not tgisinternal

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use ingot_private_servers::PrivateServers;
+use ingot_project::LoginRole;
 use ingot_schema::{
-    RunnerLock, SchemaError, check_current, latest_version, migrate, status, verify,
-    wait_until_current,
+    RunnerLock, SchemaError, check_current, latest_version, migrate, prepare_logins, status,
+    verify, wait_until_current,
 };
-use ingot_testkit::TestServers;
+use ingot_testkit::{TestProject, TestServers};
 use sqlx::{ConnectOptions, PgConnection, PgPool};
 
 use crate::database::{EmptyDatabase, execute};
@@ -55,6 +56,47 @@ async fn databases_of_one_new_cluster_are_migrated_at_once() {
     .await;
     assert!(migrated.iter().all(Result::is_ok), "{migrated:?}");
     servers.stop().await.unwrap();
+}
+
+/// From PostgreSQL 16 on, `CREATEROLE` and `BYPASSRLS` suffice; before, only superusers make roles that
+/// bypass row level security. On a cluster of its own, because the roles must not exist yet.
+#[tokio::test]
+async fn an_owner_who_may_create_roles_suffices() {
+    let servers = PrivateServers::start_throw_away().await.unwrap();
+    let options = TestServers::from(&servers).superuser_options("postgres");
+    let mut superuser = options.connect().await.unwrap();
+    let version: i32 = sqlx::query_scalar("select current_setting('server_version_num')::int")
+        .fetch_one(&mut superuser)
+        .await
+        .unwrap();
+    if version >= 160_000 {
+        let owner = "create role own login createrole createdb bypassrls password 'own'";
+        execute(&mut superuser, owner).await.unwrap();
+        execute(&mut superuser, "create database own owner own")
+            .await
+            .unwrap();
+        let options = options.username("own").password("own").database("own");
+        let mut owner = options.connect().await.unwrap();
+        let steps = migrate(&mut owner).await.unwrap();
+        assert_eq!(steps.len(), latest_version() as usize);
+        let project = TestProject::create().await.unwrap();
+        prepare_logins(&mut owner, project.project()).await.unwrap();
+        prepare_logins(&mut owner, project.project()).await.unwrap();
+    }
+    servers.stop().await.unwrap();
+}
+
+/// Any role may take an advisory lock: code of a project must not keep the runner away by it.
+#[tokio::test]
+async fn a_session_of_the_project_cannot_hold_the_runner_up() {
+    let project = TestProject::create().await.unwrap();
+    let options = project.project().connect_options(LoginRole::Sql);
+    let mut session = options.connect().await.unwrap();
+    let lock = "set role project_admin; select pg_advisory_lock(7241865325823964)";
+    execute(&mut session, lock).await.unwrap();
+    let mut owner = project.superuser().await.unwrap();
+    let lock = RunnerLock::acquire(&mut owner, Duration::from_secs(10)).await;
+    lock.unwrap().release().await.unwrap();
 }
 
 #[tokio::test]

@@ -36,6 +36,9 @@ pub(super) struct MessageRow {
 /// Takes the lock of the next term if nobody leads or, where `silent` says that whoever leads is not
 /// heard, of the term after his; he is cut off then. Returns its number; `None` if somebody else
 /// leads. Who is not heard because he looks for missed messages does lead, for a minute.
+///
+/// Only services lead: a session of the project that has taken the lock, as any session may, is
+/// ended.
 pub(super) async fn begin_term(
     listener: &mut PgListener,
     silent: bool,
@@ -51,7 +54,7 @@ pub(super) async fn begin_term(
                 false
             )
         from pg_locks as l
-        left join pg_stat_activity as a on a.pid = l.pid
+        join pg_stat_activity as a on a.pid = l.pid and a.usename = session_user
         where l.locktype = 'advisory'
             and l.objsubid = 2
             and l.granted
@@ -74,11 +77,31 @@ pub(super) async fn begin_term(
         .bind(term)
         .fetch_one(&mut *listener)
         .await?;
-    if let (true, Some((_, pid, _))) = (locked, leading) {
-        let end = sqlx::query("select system.end_session($1)").bind(pid);
-        listener.execute(end).await?;
+    match (locked, leading) {
+        (true, Some((_, pid, _))) => {
+            let end = sqlx::query("select system.end_session($1)").bind(pid);
+            listener.execute(end).await?;
+        }
+        (true, None) => {}
+        (false, _) => end_foreigners(listener).await?,
     }
     Ok(locked.then_some(term))
+}
+
+/// Ends sessions of the project that hold or await a lock which is the relays' alone: it is free
+/// for the next attempt then.
+async fn end_foreigners(listener: &mut PgListener) -> Result<(), sqlx::Error> {
+    let end = sqlx::query(
+        "select system.end_session(l.pid)
+        from pg_locks as l
+        join pg_stat_activity as a on a.pid = l.pid and a.usename <> session_user
+        where l.locktype = 'advisory'
+            and l.objsubid = 2
+            and l.database = (select oid from pg_database where datname = current_database())
+            and l.classid = $1::oid",
+    );
+    listener.execute(end.bind(LOCK)).await?;
+    Ok(())
 }
 
 /// Notifies ourselves; returns the snapshot from before, and whether `term` is still the highest.
@@ -92,13 +115,15 @@ pub(super) async fn beat(
         "select
             pg_current_snapshot()::text,
             not exists (
-                select from pg_locks
-                where locktype = 'advisory'
-                    and objsubid = 2
-                    and granted
-                    and database = (select oid from pg_database where datname = current_database())
-                    and classid = $3::oid
-                    and objid::bigint > $4
+                select
+                from pg_locks as l
+                join pg_stat_activity as a on a.pid = l.pid and a.usename = session_user
+                where l.locktype = 'advisory'
+                    and l.objsubid = 2
+                    and l.granted
+                    and l.database = (select oid from pg_database where datname = current_database())
+                    and l.classid = $3::oid
+                    and l.objid::bigint > $4
             )
         from pg_notify($1, $2)",
     )

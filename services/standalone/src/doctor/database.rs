@@ -287,6 +287,7 @@ async fn relay(connection: &mut PgConnection, report: &mut Report) -> Result<(),
     let active: bool = query_scalar(
         "select exists (
             select from pg_catalog.pg_locks as l
+            join pg_catalog.pg_stat_activity as a on a.pid = l.pid and a.usename = session_user
             where l.locktype = 'advisory' and l.objsubid = 2 and l.granted and l.classid = $1::oid
                 and l.database =
                     (select oid from pg_catalog.pg_database where datname = current_database())

@@ -6,9 +6,6 @@ use sqlx::{FromRow, PgConnection, PgExecutor, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-/// Lock for changes of sign-in and mail settings, which depend on each other.
-const SETTINGS_LOCK: i64 = 0x0061_7574_6863_6667;
-
 /// The project's settings.
 #[derive(Debug, Clone, FromRow, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,8 +100,8 @@ pub(super) async fn change(
     connection: &mut PgConnection,
     changes: &Changes,
 ) -> sqlx::Result<AuthConfig> {
-    sqlx::query("select pg_advisory_xact_lock($1)")
-        .bind(SETTINGS_LOCK)
+    // A lock that code of the project has no right to take, unlike an advisory one.
+    sqlx::query("lock table auth.config in share row exclusive mode")
         .execute(&mut *connection)
         .await?;
     sqlx::query("insert into auth.config default values on conflict do nothing")
