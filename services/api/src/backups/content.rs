@@ -5,6 +5,7 @@
 use std::io;
 
 use futures::TryStreamExt;
+use ingot_schema::CREATE_POLICY;
 use sqlx::{AssertSqlSafe, PgConnection, query_scalar};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -91,16 +92,7 @@ pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<V
              from pg_catalog.pg_class as c
              where c.oid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
              union all
-             select 3, format('create policy %I on %s as %s for %s to %s%s%s', p.polname,
-                 p.polrelid::pg_catalog.regclass,
-                 case when p.polpermissive then 'permissive' else 'restrictive' end,
-                 case p.polcmd when 'r' then 'select' when 'a' then 'insert'
-                     when 'w' then 'update' when 'd' then 'delete' else 'all' end,
-                 (select string_agg(case r when 0 then 'public'
-                      else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)) end, ', ')
-                  from unnest(p.polroles) as r),
-                 ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
-                 ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+             select 3, {CREATE_POLICY}
              from pg_catalog.pg_policy as p
              where p.polrelid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
          ) as object (place, definition)

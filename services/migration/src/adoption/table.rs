@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::{FromRow, PgConnection, query_as, query_scalar};
+use ingot_schema::CREATE_POLICY;
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, query_as, query_scalar};
 
 use super::{AdoptionError, Journal, run};
 
@@ -232,29 +233,21 @@ async fn policies_on(
     table: &str,
     column: &str,
 ) -> Result<Vec<(String, String)>, AdoptionError> {
-    Ok(query_as(
+    let query = format!(
         "select distinct
              format('drop policy %I on %s', p.polname, p.polrelid::pg_catalog.regclass),
-             format('create policy %I on %s as %s for %s to %s%s%s', p.polname,
-                 p.polrelid::pg_catalog.regclass,
-                 case when p.polpermissive then 'permissive' else 'restrictive' end,
-                 case p.polcmd when 'r' then 'select' when 'a' then 'insert'
-                     when 'w' then 'update' when 'd' then 'delete' else 'all' end,
-                 (select string_agg(case r when 0 then 'public'
-                      else pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(r)) end, ', ')
-                  from unnest(p.polroles) as r),
-                 ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
-                 ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+             {CREATE_POLICY}
          from pg_catalog.pg_depend as d
          join pg_catalog.pg_policy as p
              on d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass and d.objid = p.oid
          join pg_catalog.pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-         where d.refobjid = $1::pg_catalog.regclass and pg_catalog.quote_ident(a.attname) = $2",
-    )
-    .bind(table)
-    .bind(column)
-    .fetch_all(connection)
-    .await?)
+         where d.refobjid = $1::pg_catalog.regclass and pg_catalog.quote_ident(a.attname) = $2"
+    );
+    Ok(query_as(AssertSqlSafe(query))
+        .bind(table)
+        .bind(column)
+        .fetch_all(connection)
+        .await?)
 }
 
 /// Gives the table the twin's constraints.
