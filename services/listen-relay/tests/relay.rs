@@ -290,6 +290,38 @@ async fn a_connection_that_falls_silent_is_replaced_within_seconds() -> anyhow::
 }
 
 #[tokio::test]
+async fn a_long_way_to_catch_up_is_nobodys_reason_to_take_over() -> anyhow::Result<()> {
+    const MANY: i64 = 20_000;
+    let scene = Scene::new().await?;
+    let mut room = scene.join("orders").await?;
+    scene.relay().await?.stop().await?;
+    let mut sql = scene.project.superuser().await?;
+    sqlx::query("select realtime.publish('orders', 'e', jsonb_build_object('n', n)) from generate_series(1, $1) as n")
+        .bind(MANY)
+        .execute(&mut sql)
+        .await?;
+    let relays = [scene.relay().await?, scene.relay().await?];
+    let wanted: Vec<i64> = (1..=MANY).collect();
+    assert!(
+        numbers(&mut room, wanted.len()).await? == wanted,
+        "out of order"
+    );
+    // Terms are counted from 0 where nobody was cut off.
+    let term: i64 = sqlx::query_scalar(
+        "select objid::int8 from pg_locks
+        where locktype = 'advisory' and granted
+            and database = (select oid from pg_database where datname = current_database())",
+    )
+    .fetch_one(&mut sql)
+    .await?;
+    assert_eq!(term, 0, "somebody took over meanwhile");
+    for relay in relays {
+        relay.stop().await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_relay_that_stops_hands_over_at_once() -> anyhow::Result<()> {
     let scene = Scene::new().await?;
     let mut room = scene.join("orders").await?;

@@ -60,6 +60,8 @@ pub(super) struct Delivery {
     delivered: String,
     beat: Option<Beat>,
     next_beat: Instant,
+    /// When the standbys were last shown that somebody leads.
+    shown: Instant,
     /// Something was published since `delivered` was saved.
     unsaved: bool,
     /// The stream on the bus is there.
@@ -84,6 +86,7 @@ impl Delivery {
             delivered: String::new(),
             beat: None,
             next_beat: Instant::now(),
+            shown: Instant::now(),
             unsaved: false,
             prepared: false,
         }
@@ -136,17 +139,22 @@ impl Delivery {
 
     async fn follow(&mut self) -> Result<(), sqlx::Error> {
         loop {
+            if self.beat.is_none() && Instant::now() >= self.next_beat {
+                self.start_beat().await?;
+            }
             let deadline = self
                 .beat
                 .as_ref()
                 .map_or(self.next_beat, |beat| beat.deadline);
+            // What is there already comes first, above all a heartbeat that is back: after a long
+            // delivery the deadline may have passed unseen.
             let heard = tokio::select! {
+                biased;
                 heard = self.leadership.hear() => heard?,
                 () = sleep_until(deadline) => {
                     if self.beat.is_some() {
                         return Err(silent());
                     }
-                    self.start_beat().await?;
                     continue;
                 }
             };
@@ -202,6 +210,7 @@ impl Delivery {
 
     async fn start_beat(&mut self) -> Result<(), sqlx::Error> {
         let (token, snapshot) = self.leadership.beat().await?;
+        self.shown = Instant::now();
         self.beat = Some(Beat {
             token,
             snapshot,
@@ -214,6 +223,16 @@ impl Delivery {
         let connection = self.leadership.connection();
         answered(store::save_delivered(connection, &self.delivered)).await?;
         self.unsaved = false;
+        Ok(())
+    }
+
+    /// Shows the standbys now and then that this relay is there: many messages take long, however
+    /// quickly each of them leaves. One that took over would begin with the same.
+    async fn show(&mut self) -> Result<(), sqlx::Error> {
+        if self.shown.elapsed() >= IDLE_BEAT {
+            self.leadership.beat().await?;
+            self.shown = Instant::now();
+        }
         Ok(())
     }
 
@@ -232,6 +251,7 @@ impl Delivery {
             self.webhooks.notify_one();
         }
         for row in rows {
+            self.show().await?;
             let (id, age) = (row.id, row.age);
             let span = tracing::info_span!(
                 "relay.publish",

@@ -24,6 +24,9 @@ const POLL: Duration = Duration::from_millis(200);
 /// A standby that hears no heartbeat for so long begins a new term. The active relay sends two
 /// in a second at least.
 const SILENCE: Duration = Duration::from_millis(2200);
+/// And it must have asked and listened so often meanwhile: one that gets no CPU hears nothing
+/// either, and the silence is its own.
+const SILENT_ROUNDS: u32 = 8;
 /// Longest wait for an answer of the database; longer means that the peer is gone.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest wait for the sending of a heartbeat, which costs the database nothing.
@@ -88,9 +91,9 @@ impl Leadership {
 
     /// Waits until nobody leads, or whoever does has fallen silent. Returns the new term.
     async fn stand_by(listener: &mut PgListener) -> Result<i32, sqlx::Error> {
-        let mut heard = Instant::now();
+        let (mut heard, mut rounds) = (Instant::now(), 0);
         loop {
-            let silent = heard.elapsed() > SILENCE;
+            let silent = heard.elapsed() > SILENCE && rounds >= SILENT_ROUNDS;
             if let Some(term) = answered(store::begin_term(listener, silent)).await? {
                 if silent {
                     tracing::warn!(
@@ -103,9 +106,9 @@ impl Leadership {
             match timeout(POLL, listener.try_recv()).await {
                 Ok(notification) => {
                     notification?.ok_or_else(lost)?;
-                    heard = Instant::now();
+                    (heard, rounds) = (Instant::now(), 0);
                 }
-                Err(_elapsed) => {}
+                Err(_elapsed) => rounds += 1,
             }
         }
     }
