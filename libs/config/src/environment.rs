@@ -15,7 +15,7 @@ const FILE_SUFFIX: &str = "_FILE";
 
 /// A snapshot of the variables. Variables of the process win over the file's; an empty value
 /// counts as unset (contract, platform §13).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Environment {
     values: BTreeMap<String, String>,
 }

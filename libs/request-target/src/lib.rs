@@ -46,6 +46,14 @@ impl<S> Escaped<S> {
         (self.stream, self.rest)
     }
 
+    /// Wraps a connection of another protocol, on which nothing is changed.
+    pub fn untouched(stream: S) -> Self {
+        Self {
+            requests: Requests::none(),
+            ..Self::new(stream)
+        }
+    }
+
     /// The connection itself.
     pub const fn get_ref(&self) -> &S {
         &self.stream

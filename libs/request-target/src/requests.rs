@@ -48,6 +48,14 @@ struct Framing {
 impl Requests {
     /// Takes in what was read. Returns the same with targets escaped, or `None` if nothing in it
     /// had to be.
+    /// Those of a connection that has none of HTTP/1.
+    pub(crate) fn none() -> Self {
+        Self {
+            place: Place::Unknown,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn follow(&mut self, read: &[u8]) -> Option<BytesMut> {
         let mut escaped: Option<BytesMut> = None;
         let mut rest = read;

@@ -17,7 +17,7 @@ use crate::trace::{Trace, request_id, server_span};
 use crate::{answer, cors};
 
 /// Request line and headers together (contract, platform §1.2).
-const MAX_HEAD: usize = 16 << 10;
+pub(crate) const MAX_HEAD: usize = 16 << 10;
 /// The services read 100 headers at most, and the edge adds its own.
 const MAX_HEADERS: usize = 80;
 /// What a header costs on the wire besides its name and value: `: ` and CRLF.

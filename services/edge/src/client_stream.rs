@@ -22,9 +22,9 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
-use crate::answer;
 use crate::passage::Passage;
 use crate::plain_stream::PlainStream;
+use crate::{answer, http2};
 
 /// Holds the head of an answer and a small body; larger writes go past it.
 const BUFFER: usize = 2048;
@@ -97,6 +97,14 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
+    /// Whether client and edge have agreed on HTTP/2 (ALPN, RFC 7301).
+    pub(crate) fn is_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(http2::PROTOCOL),
+        }
+    }
+
     fn socket(&self) -> &PlainStream {
         match self {
             Self::Plain(stream) => stream,
@@ -157,14 +165,23 @@ pub(crate) struct ClientStream {
 }
 
 impl ClientStream {
-    /// Buffers what is written to `stream`.
+    /// Buffers what is written to `stream`, on which HTTP/1 is spoken.
     pub(crate) fn new(stream: Transport) -> Self {
+        Self::of(stream, Escaped::new)
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn http2(stream: Transport) -> Self {
+        Self::of(stream, Escaped::untouched)
+    }
+
+    fn of(stream: Transport, escaped: fn(Transport) -> Escaped<Transport>) -> Self {
         let tls = match &stream {
             Transport::Plain(_) => None,
             Transport::Tls(_) => Some(Arc::new(SslDigest::new("", "", None, None, Vec::new()))),
         };
         Self {
-            stream: Some(BufWriter::with_capacity(BUFFER, Escaped::new(stream))),
+            stream: Some(BufWriter::with_capacity(BUFFER, escaped(stream))),
             tls,
             refused: false,
         }

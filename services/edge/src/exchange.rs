@@ -7,10 +7,10 @@ use http::HeaderValue;
 
 use crate::drain::Flight;
 use crate::limit::Quota;
-use crate::routes::{Match, Service};
+use crate::routes::{Body, Match, Service};
 use crate::session::NodeId;
 use crate::trace::Trace;
-use crate::upstream::{Lease, Tried};
+use crate::upstream::{Lease, Purpose, Tried};
 
 /// One request and its answer.
 #[derive(Debug)]
@@ -69,6 +69,18 @@ impl Exchange {
             node: None,
             tried: Tried::default(),
             lease: None,
+        }
+    }
+
+    /// What a connection to the service is for.
+    pub(crate) fn purpose(&self) -> Purpose {
+        let streamed = self
+            .found
+            .is_some_and(|found| found.route.body == Body::Streamed);
+        if streamed {
+            Purpose::Streaming
+        } else {
+            Purpose::Request
         }
     }
 

@@ -114,7 +114,7 @@ impl Gateway {
             );
         };
         exchange.tried.add(lease.member().address);
-        let peer = lease.member().peer();
+        let peer = lease.member().peer(exchange.purpose());
         exchange.lease = Some(lease);
         Ok(peer)
     }

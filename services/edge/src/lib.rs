@@ -17,13 +17,16 @@ mod drain;
 mod exchange;
 mod forward;
 mod gateway;
+mod generation;
 mod headers;
+mod http2;
 mod limit;
 mod listener;
 mod passage;
 mod plain_stream;
 mod project;
 mod proxy_protocol;
+mod reload;
 mod routes;
 mod session;
 mod settings;
@@ -35,26 +38,20 @@ mod upstream;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use ingot_bus::Bus;
+use arc_swap::ArcSwap;
 use ingot_config::Hops;
 use ingot_http::Health;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 pub use settings::{Config, ListenSettings, RequestSettings, TlsSettings, UpstreamSettings};
 
-use drain::Flights;
-use gateway::Gateway;
-use limit::RateLimit;
-use routes::Service;
+use generation::{Generation, Pools, is_any_ready};
 use tls::Tls;
-use traffic::Traffic;
-use upstream::{Pool, Schedule, Timeouts};
 
 /// Serves until `shutdown`, then finishes what is under way.
 ///
@@ -62,6 +59,17 @@ use upstream::{Pool, Schedule, Timeouts};
 /// An address that cannot be listened on, a setting that cannot be used.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     Edge::bind(config).await?.run(shutdown).await
+}
+
+/// The same as a process of its own, whose settings are read again after SIGHUP and when the file
+/// with them has changed.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_changing(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let changed = reload::follow()?;
+    let edge = Edge::bind(config).await?;
+    edge.run_changing(changed, shutdown).await
 }
 
 /// Reads the files that the settings name, as a start would.
@@ -139,6 +147,21 @@ impl Edge {
     /// # Errors
     /// A setting that cannot be used.
     pub async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        // Nobody sends any.
+        let (_changes, changed) = mpsc::channel(1);
+        self.run_changing(changed, shutdown).await
+    }
+
+    /// The same with settings that change meanwhile. Connections stay: those that are there keep
+    /// the settings that they were made with, HTTP ones end after their next answer.
+    ///
+    /// # Errors
+    /// A setting that cannot be used, of the first ones; later ones are refused in the log.
+    pub async fn run_changing(
+        self,
+        mut changed: mpsc::Receiver<Config>,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
         let Self {
             config,
             public,
@@ -146,93 +169,87 @@ impl Edge {
             admin,
         } = self;
         warn_when_exposed(&config.request.trust_proxy);
-        let stop_background = CancellationToken::new();
-        let pools = pools(&config.upstream);
-        let health = health(&pools);
-        let request = &config.request;
-        let limit = RateLimit::new(
-            request.rate_limit,
-            request.rate_window.0,
-            request.rate_addresses,
-        );
-        let limit = Arc::new(limit);
-        let flights = Arc::new(Flights::default());
-        let gateway = Gateway::new(
-            &config,
-            pools.clone(),
-            Arc::clone(&limit),
-            Arc::clone(&flights),
-        )?;
-        let bus = Bus::connect(&config.bus, "ingot-edge").await?;
-
-        let background = TaskTracker::new();
-        let schedule = Schedule {
-            check: Duration::from_millis(config.upstream.check_ms.max(1)),
-            resolve: config.upstream.resolve.0,
+        let (secure, tls) = secure.unzip();
+        let listeners = Listeners {
+            public: public.into_std()?,
+            secure: secure.map(TcpListener::into_std).transpose()?,
         };
-        let realtime = pools.get(Service::Realtime.index()).cloned();
-        if let Some(pool) = realtime {
-            background.spawn(upstream::feel(pool, stop_background.clone()));
+        let mut now = Generation::prepare(config, None).await?;
+        let pools = Arc::new(ArcSwap::from_pointee(now.pools.clone()));
+        let health = health(Arc::clone(&pools));
+        let stop_admin = CancellationToken::new();
+        let admin = tokio::spawn(serve_admin(admin, health.clone(), stop_admin.clone()));
+        listeners.open_to(&mut now, tls)?;
+        let mut former = JoinSet::new();
+        loop {
+            let config = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => break,
+                Some(ended) = former.join_next() => {
+                    ended.context("former settings")??;
+                    continue;
+                }
+                Some(config) = changed.recv() => config,
+            };
+            let config = reload::keep_listeners(&now.config, config);
+            match listeners.next(config, &now).await {
+                Ok(next) => {
+                    pools.store(Arc::new(next.pools.clone()));
+                    let before = std::mem::replace(&mut now, next);
+                    former.spawn(before.retire(shutdown.clone()));
+                    tracing::info!("changed settings are in use");
+                }
+                Err(error) => reload::refuse(&format!("{error:#}")),
+            }
         }
-        for pool in pools {
-            background.spawn(upstream::watch(pool, schedule, stop_background.clone()));
-        }
-        background.spawn(share_counts(limit, bus, stop_background.clone()));
-        let (budget, stop) = (Arc::clone(&gateway.budget), stop_background.clone());
-        background.spawn(async move { budget.watch(stop).await });
-        background.spawn(serve_admin(admin, health.clone(), stop_background.clone()));
-
-        let traffic = Traffic::new(&config, &gateway, flights)?;
-        tracing::info!(address = %public.local_addr()?, "listening");
-        let stop_accepting = CancellationToken::new();
-        let mut accepting = JoinSet::new();
-        traffic.accept(public, None, &stop_accepting, &mut accepting)?;
-        if let Some((listener, tls)) = secure {
-            tracing::info!(address = %listener.local_addr()?, "listening for HTTPS");
-            traffic.accept(listener, Some(&tls), &stop_accepting, &mut accepting)?;
-            background.spawn(tls.follow_files(stop_background.clone()));
-        }
-        shutdown.cancelled().await;
         health.start_draining();
-        tokio::time::sleep(config.listen.drain_delay.0).await;
-        stop_accepting.cancel();
-        while let Some(ended) = accepting.join_next().await {
-            ended.context("an accept loop failed")?;
+        // Whoever accepts has copies, and closes them when nobody waits any more. One that stayed
+        // open here would take connections that nobody answers.
+        drop(listeners);
+        now.stop().await?;
+        while let Some(ended) = former.join_next().await {
+            ended.context("former settings")??;
         }
-        traffic.drain(config.listen.drain_timeout.0).await;
+        stop_admin.cancel();
+        admin.await.context("health and metrics")
+    }
+}
 
-        stop_background.cancel();
-        background.close();
-        background.wait().await;
+/// What stays when settings change.
+struct Listeners {
+    public: std::net::TcpListener,
+    secure: Option<std::net::TcpListener>,
+}
+
+impl Listeners {
+    /// A generation for changed settings that has begun to serve.
+    async fn next(&self, config: Config, former: &Generation) -> anyhow::Result<Generation> {
+        let tls = self.secure.as_ref().map(|_| Tls::new(&config.tls));
+        let tls = tls.transpose()?;
+        let mut next = Generation::prepare(config, Some(former)).await?;
+        next.first_look().await;
+        self.open_to(&mut next, tls)?;
+        Ok(next)
+    }
+
+    fn open_to(&self, generation: &mut Generation, tls: Option<Tls>) -> anyhow::Result<()> {
+        tracing::info!(address = %self.public.local_addr()?, "listening");
+        generation.accept(&self.public, None)?;
+        if let (Some(listener), Some(tls)) = (&self.secure, tls) {
+            tracing::info!(address = %listener.local_addr()?, "listening for HTTPS");
+            generation.accept(listener, Some(tls))?;
+        }
         Ok(())
     }
 }
 
-fn pools(settings: &UpstreamSettings) -> [Arc<Pool>; Service::ALL.len()] {
-    let timeouts = Timeouts {
-        connect: Duration::from_millis(settings.connect_ms),
-        silence: settings.silence.0,
-    };
-    Service::ALL.map(|service| {
-        let targets = match service {
-            Service::Api => &settings.api,
-            Service::Records => &settings.records,
-            Service::Migration => &settings.migration,
-            Service::Realtime => &settings.realtime,
-        };
-        Arc::new(Pool::new(service.name(), targets.clone(), timeouts))
-    })
-}
-
 /// The edge is ready while it can reach any service. One service that is away must not take the
 /// others off the network: its prefix alone answers 503.
-fn health(pools: &[Arc<Pool>; Service::ALL.len()]) -> Health {
-    let pools = pools.clone();
+fn health(pools: Arc<ArcSwap<Pools>>) -> Health {
     Health::new(vec![(
         "upstreams",
         Box::new(move || {
-            let any = pools.iter().any(|pool| pool.census().0 > 0);
-            let result = if any {
+            let result = if is_any_ready(&pools.load()) {
                 Ok(())
             } else {
                 Err("no service behind the edge is ready".to_owned())
@@ -247,12 +264,6 @@ async fn serve_admin(listener: TcpListener, health: Health, stop: CancellationTo
     let server = server.with_graceful_shutdown(async move { stop.cancelled().await });
     if let Err(error) = server.await {
         tracing::error!(%error, "health and metrics are no longer served");
-    }
-}
-
-async fn share_counts(limit: Arc<RateLimit>, bus: Bus, stop: CancellationToken) {
-    if let Err(error) = limit::gossip::gossip(limit, bus, stop).await {
-        tracing::error!(%error, "this edge counts the rate limit alone");
     }
 }
 

@@ -128,6 +128,10 @@ impl Connections {
                 None => return,
             },
         };
+        if transport.is_http2() {
+            // Apart, so that connections of HTTP/1 do not carry its state.
+            return Box::pin(self.answer_streams(ClientStream::http2(transport))).await;
+        }
         let mut session = ServerSession::new_http1(Box::new(ClientStream::new(transport)));
         // Who connects and says nothing is waited for as long as between two requests.
         session.set_keepalive(Some(self.keep_alive_seconds));

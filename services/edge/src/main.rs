@@ -7,5 +7,5 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    ingot_telemetry::run("ingot-edge", ingot_edge::serve)
+    ingot_telemetry::run("ingot-edge", ingot_edge::serve_changing)
 }

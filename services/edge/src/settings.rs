@@ -39,6 +39,8 @@ ingot_config::settings! {
         /// Folders that have a chain of certificates, `tls.crt`, and its key, `tls.key`. A client
         /// gets the one for the name that it asks for, or the first.
         certificates: Vec<PathBuf> = "INGOT_EDGE_TLS_CERTIFICATES";
+        /// Whether clients may speak HTTP/2. WebSockets go over HTTP/1.1 beside it.
+        http2: bool = "INGOT_EDGE_HTTP2", default "true";
         /// Seconds between two looks for changed files.
         check: Seconds = "INGOT_EDGE_TLS_CHECK", default "10";
         /// Whether requests over plain HTTP are led to HTTPS, except those of a trusted proxy that

@@ -112,6 +112,15 @@ impl Traffic {
         Ok(())
     }
 
+    /// Lets connections end by themselves, HTTP ones with their next answer; for as long as it takes,
+    /// or until `shutdown`.
+    pub(crate) async fn fade(&self, shutdown: &CancellationToken) {
+        self.flights.start_draining();
+        self.closing.send_replace(true);
+        self.open.close();
+        shutdown.run_until_cancelled(self.open.wait()).await;
+    }
+
     /// Ends all connections within `limit`, none before its answer if that is possible.
     pub(crate) async fn drain(self, limit: Duration) {
         let started = Instant::now();

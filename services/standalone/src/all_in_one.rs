@@ -11,7 +11,7 @@ pub(crate) fn run_by_name() -> Option<ExitCode> {
     let started_as = std::env::args_os().next()?;
     let service = service_of(Path::new(&started_as))?;
     Some(match service {
-        Service::Edge => ingot_telemetry::run("ingot-edge", ingot_edge::serve),
+        Service::Edge => ingot_telemetry::run("ingot-edge", ingot_edge::serve_changing),
         Service::Api => ingot_telemetry::run("ingot-api", ingot_api::serve),
         Service::RecordsProxy => {
             ingot_telemetry::run("ingot-records-proxy", ingot_records_proxy::serve)

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use policy::{TlsPolicy, is_tls};
 
+use crate::http2;
 use crate::plain_stream::PlainStream;
 use crate::settings::TlsSettings;
 use certificates::Certificates;
@@ -49,7 +50,9 @@ impl Tls {
         let mut config = ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(&certificates) as _);
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let protocols = [http2::PROTOCOL, b"http/1.1"];
+        let offered = protocols.iter().skip(usize::from(!settings.http2));
+        config.alpn_protocols = offered.map(|protocol| protocol.to_vec()).collect();
         Ok(Self {
             acceptor: TlsAcceptor::from(Arc::new(config)),
             certificates,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::HttpPeer;
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,33 @@ pub(crate) enum Health {
     Alive,
     /// Says that it is ready.
     Ready,
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Requests whose bodies are bounded.
+    Request,
+    /// Requests whose bodies may be of any size: a service may leave one lying for long.
+    Streaming,
+}
+
+impl Purpose {
+    /// A machine that disappears says nothing, and TCP alone would wait for minutes. What an
+    /// acknowledgement from the other side's kernel tells apart from this is a service that is
+    /// merely busy.
+    fn keepalive(self) -> TcpKeepalive {
+        TcpKeepalive {
+            idle: Duration::from_secs(4),
+            interval: Duration::from_secs(1),
+            count: 4,
+            // Of data that nobody acknowledges, or takes. None: as the system does.
+            user_timeout: match self {
+                Self::Request => Duration::from_secs(15),
+                Self::Streaming => Duration::ZERO,
+            },
+        }
+    }
 }
 
 /// How connections to members are made.
@@ -82,9 +110,12 @@ impl Member {
         }
     }
 
-    /// How to connect.
-    pub(crate) fn peer(&self) -> Box<HttpPeer> {
-        Box::new(self.peer.clone())
+    /// How to connect. Connections of one purpose are not used for another.
+    pub(crate) fn peer(&self, purpose: Purpose) -> Box<HttpPeer> {
+        let mut peer = Box::new(self.peer.clone());
+        peer.group_key = purpose as u64;
+        peer.options.tcp_keepalive = Some(purpose.keepalive());
+        peer
     }
 
     /// Its health for choosing: an ejected member counts as merely alive.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::{Notify, watch as signal};
 
-pub(crate) use member::{Health, Lease, Member, Timeouts};
+pub(crate) use member::{Health, Lease, Member, Purpose, Timeouts};
 pub(crate) use pulse::feel;
 pub(crate) use watch::{Schedule, watch};
 
@@ -38,6 +38,7 @@ pub(crate) struct Pool {
     members: ArcSwap<Vec<Arc<Member>>>,
     turn: AtomicUsize,
     check_now: Notify,
+    look_up_now: Notify,
     rounds: signal::Sender<u64>,
 }
 
@@ -77,6 +78,7 @@ impl Pool {
             members: ArcSwap::default(),
             turn: AtomicUsize::new(0),
             check_now: Notify::new(),
+            look_up_now: Notify::new(),
             rounds: signal::Sender::new(0),
         }
     }
@@ -109,6 +111,7 @@ impl Pool {
         }
         let mut rounds = self.rounds.subscribe();
         self.check_now.notify_one();
+        self.look_up_now.notify_one();
         tokio::time::timeout(LEARNING, rounds.changed())
             .await
             .ok()?
@@ -141,15 +144,16 @@ impl Pool {
         (ready, members.len())
     }
 
-    /// Takes over what a look-up found; members that stay keep what is known of them.
-    fn set_addresses(&self, addresses: &[SocketAddr]) {
+    /// Takes over what a look-up found; members that stay keep what is known of them. Returns
+    /// whether there are others than before.
+    fn set_addresses(&self, addresses: &[SocketAddr]) -> bool {
         let known = self.members.load();
         let unchanged = known.len() == addresses.len()
             && known
                 .iter()
                 .all(|member| addresses.contains(&member.address));
         if unchanged {
-            return;
+            return false;
         }
         let members = addresses
             .iter()
@@ -169,6 +173,7 @@ impl Pool {
             "upstream addresses changed"
         );
         self.members.store(Arc::new(members));
+        true
     }
 }
 

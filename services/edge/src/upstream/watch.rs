@@ -1,4 +1,6 @@
 //! The task that keeps a pool's members and their health up to date.
+//!
+//! Names and health are followed side by side: a resolver that is slow or away delays no check.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -10,13 +12,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::probe::{Finding, probe};
-use super::{Health, Member, Pool};
+use super::{Member, Pool};
 
 /// Health checks of one pool that run at the same time.
 const CONCURRENT_CHECKS: usize = 16;
 /// Shortest pause between two rounds, whoever asks for one. Unknown session ids ask, and those
 /// anybody can send.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+/// Shortest time between two look-ups, whoever asks for one.
+const SHORTEST_LOOKUP: Duration = Duration::from_secs(1);
 /// Longest wait for a DNS answer.
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,24 +35,43 @@ pub(crate) struct Schedule {
 
 /// Looks names up and checks members until the shutdown.
 pub(crate) async fn watch(pool: Arc<Pool>, schedule: Schedule, shutdown: CancellationToken) {
-    let mut looked_up: Option<Instant> = None;
+    tokio::select! {
+        () = follow_names(&pool, schedule.resolve) => {}
+        () = follow_health(&pool, schedule.check) => {}
+        () = shutdown.cancelled() => {}
+    }
+}
+
+/// Who is away is often replaced under another address: then names are looked up sooner.
+async fn follow_names(pool: &Pool, usual: Duration) {
     loop {
-        if looked_up.is_none_or(|at| at.elapsed() >= schedule.resolve) {
-            look_up(&pool).await;
-            looked_up = Some(Instant::now());
+        let begun = Instant::now();
+        if look_up(pool).await {
+            pool.check_now.notify_one();
         }
-        check_all(&pool).await;
+        tokio::time::sleep_until(begun + SHORTEST_LOOKUP).await;
+        tokio::select! {
+            () = pool.look_up_now.notified() => {}
+            () = tokio::time::sleep_until(begun + usual) => {}
+        }
+    }
+}
+
+async fn follow_health(pool: &Pool, usual: Duration) {
+    loop {
+        check_all(pool).await;
         pool.rounds.send_modify(|round| *round += 1);
-        tell_census(&pool);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(SHORTEST_PAUSE) => {}
+        tell_census(pool);
+        let all_ready = all_ready(pool);
+        if !all_ready {
+            pool.look_up_now.notify_one();
         }
-        let pause = pause(&pool, schedule.check).saturating_sub(SHORTEST_PAUSE);
+        tokio::time::sleep(SHORTEST_PAUSE).await;
+        // Who is away is looked after more often, so that its return is noticed soon.
+        let pause = if all_ready { usual } else { usual / 4 };
         tokio::select! {
-            () = shutdown.cancelled() => return,
             () = pool.check_now.notified() => {}
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(pause.saturating_sub(SHORTEST_PAUSE)) => {}
         }
     }
 }
@@ -63,15 +86,9 @@ fn tell_census(pool: &Pool) {
     gauge("edge_upstreams_known", known);
 }
 
-/// Who is away is looked after more often, so that its return is noticed soon.
-fn pause(pool: &Pool, usual: Duration) -> Duration {
-    let members = pool.members.load();
-    let all_ready = members.iter().all(|m| m.health() == Health::Ready);
-    if all_ready && !members.is_empty() {
-        usual
-    } else {
-        usual / 4
-    }
+fn all_ready(pool: &Pool) -> bool {
+    let (ready, known) = pool.census();
+    known > 0 && ready == known
 }
 
 async fn check_all(pool: &Pool) {
@@ -89,9 +106,9 @@ async fn check(member: &Member) {
     };
 }
 
-/// Looks all targets up. While a name cannot be looked up nobody is taken out of the pool: its
+/// Looks all targets up; whether that changed the pool. While a name cannot be looked up nobody is taken out of the pool: its
 /// members are more likely there than not.
-async fn look_up(pool: &Pool) {
+async fn look_up(pool: &Pool) -> bool {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     let mut complete = true;
     for target in &pool.targets {
@@ -114,5 +131,5 @@ async fn look_up(pool: &Pool) {
     }
     let mut seen = HashSet::new();
     addresses.retain(|address| seen.insert(*address));
-    pool.set_addresses(&addresses);
+    pool.set_addresses(&addresses)
 }

@@ -9,7 +9,9 @@
 
 mod cors;
 mod drain;
+mod http2;
 mod limits;
+mod reload;
 mod routing;
 mod sessions;
 mod support;

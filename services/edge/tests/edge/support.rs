@@ -16,6 +16,7 @@ use ingot_edge::{Config, Edge};
 use reqwest::Client;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -155,6 +156,8 @@ pub(crate) struct TestEdge {
     pub(crate) admin: SocketAddr,
     pub(crate) secure: Option<SocketAddr>,
     pub(crate) client: Client,
+    environment: Environment,
+    changes: mpsc::Sender<Config>,
     shutdown: CancellationToken,
     pub(crate) running: Option<JoinHandle<anyhow::Result<()>>>,
 }
@@ -196,15 +199,26 @@ impl TestEdge {
         );
         let secure = edge.secure_address().map(Result::unwrap);
         let shutdown = CancellationToken::new();
-        let running = tokio::spawn(edge.run(shutdown.clone()));
+        let (changes, changed) = mpsc::channel(1);
+        let running = tokio::spawn(edge.run_changing(changed, shutdown.clone()));
         Self {
             address,
             admin,
             secure,
             client: client(8),
+            environment,
+            changes,
             shutdown,
             running: Some(running),
         }
+    }
+
+    /// Changes settings while it runs.
+    pub(crate) async fn change(&self, variables: &[(&str, String)]) {
+        let variables = variables.iter().map(|(name, value)| (*name, value.clone()));
+        let environment = self.environment.clone().with(variables);
+        let config = Config::load(&environment).unwrap();
+        self.changes.send(config).await.unwrap();
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

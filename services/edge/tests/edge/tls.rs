@@ -48,24 +48,28 @@ fn trusting(certificate: &Certificate, names: &[&str], edge: SocketAddr) -> Clie
         .unwrap()
 }
 
-struct Scene {
+pub(crate) struct Scene {
     folders: TempDir,
-    upstream: Upstream,
-    edge: TestEdge,
-    one: Certificate,
+    pub(crate) upstream: Upstream,
+    pub(crate) edge: TestEdge,
+    pub(crate) one: Certificate,
     other: Certificate,
 }
 
 impl Scene {
     /// An edge with certificates for `one.test` and `*.other.test`.
     async fn start(settings: &[(&str, &str)]) -> Self {
+        Self::before(Upstream::start("api"), settings).await
+    }
+
+    /// The same before services of one's own.
+    pub(crate) async fn before(upstream: Upstream, settings: &[(&str, &str)]) -> Self {
         let folders = tempfile::tempdir().unwrap();
         let (first, second) = (folders.path().join("one"), folders.path().join("other"));
         let (one, other) = (
             certify(&first, "one.test"),
             certify(&second, "*.other.test"),
         );
-        let upstream = Upstream::start("api");
         let named = format!("{},{}", first.display(), second.display());
         let mut variables = vec![
             ("INGOT_UPSTREAM_API", upstream.address.to_string()),
@@ -88,7 +92,7 @@ impl Scene {
         }
     }
 
-    fn secure(&self) -> SocketAddr {
+    pub(crate) fn secure(&self) -> SocketAddr {
         self.edge.secure.unwrap()
     }
 
