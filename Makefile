@@ -5,6 +5,7 @@
 #   make down          stop what runs in the background
 #   make test          lints and all tests
 #   make chaos         a cluster loses one part after the other under load, and messages are counted
+#   make rehearsal     a cluster with an address per process is rolled, scaled and cut apart under load; needs root
 #   make bench         benchmarks against peers; `make bench realtime`, `edge`, `records` or `database` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
 
@@ -19,7 +20,7 @@ TARGET_DIR := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 BUILD := cargo build --workspace --locked --profile $(PROFILE)
 INGOT := $(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot
 
-.PHONY: up first-flow cluster down test chaos bench packages packages-clients packages-tests packages-bench
+.PHONY: up first-flow cluster down test chaos rehearsal bench packages packages-clients packages-tests packages-bench
 
 # `ingot` has all services inside; only a cluster needs a program per service. Always with
 # --workspace: otherwise dependencies are built once more with other features.
@@ -50,6 +51,11 @@ chaos: packages-clients
 	cd tests/clients && npm ci --no-progress
 	$(BUILD) --bins
 	$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-chaos
+
+rehearsal: packages-tests
+	cd tests/clients && npm ci --no-progress
+	$(BUILD) --bins
+	$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-rehearsal
 
 bench: packages-bench packages-clients
 	cargo build --workspace --release --locked --bin ingot-rest --bin ingot-bench

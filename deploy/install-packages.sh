@@ -28,6 +28,8 @@ clients) clients ;;
 tests)
     clients
     # Python, for the checkers of schemas; it may have come from elsewhere.
+    # Machines of a network of our own, and its DNS.
+    wanted+=(iproute2 dnsmasq-base)
     python3 -c 'import ensurepip, venv' 2>/dev/null || wanted+=(python3-venv)
     ;;
 bench) wanted+=(nginx-light wrk) ;;

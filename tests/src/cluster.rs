@@ -196,7 +196,7 @@ impl TestCluster {
     }
 
     fn ingot(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        let program = program()?;
+        let program = program("ingot")?;
         Command::new(&program)
             .args(arguments)
             .env_clear()
@@ -240,13 +240,13 @@ pub async fn eventually<T>(mut ask: impl AsyncFnMut() -> anyhow::Result<T>) -> a
     }
 }
 
-/// `ingot` beside this program, or beside the folder of the test programs.
-fn program() -> anyhow::Result<PathBuf> {
+/// A program beside this one, or beside the folder of the test programs.
+pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     own.ancestors()
         .skip(1)
         .take(2)
-        .map(|folder| folder.join("ingot"))
+        .map(|folder| folder.join(name))
         .find(|program| program.is_file())
-        .context("`ingot` is not built: run `cargo build --workspace --bins`")
+        .with_context(|| format!("`{name}` is not built: run `cargo build --workspace --bins`"))
 }

@@ -7,6 +7,7 @@ pub mod chaos;
 mod cluster;
 mod collector;
 pub mod monitoring;
+pub mod rehearsal;
 mod tools;
 
 pub use cluster::{TestCluster, eventually, is_running};

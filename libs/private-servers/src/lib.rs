@@ -10,6 +10,7 @@ mod credentials;
 mod error;
 mod folder;
 mod nats;
+mod place;
 mod ports;
 mod postgres;
 mod process;
@@ -18,6 +19,7 @@ mod programs;
 pub use error::Error;
 pub use nats::Nats;
 pub use nix::sys::signal::Signal;
+pub use place::Place;
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use process::Running;
@@ -59,7 +61,8 @@ impl PrivateServers {
     /// # Errors
     /// A program is missing, the folder is in use by another process, or a server does not start.
     pub async fn start_kept(folder: &Path) -> Result<Self, Error> {
-        Self::start(Folder::kept(folder)?, Keep::Data).await
+        let here = [&Place::LOCAL; 2];
+        Self::start(Folder::kept(folder)?, Keep::Data, here).await
     }
 
     /// Starts servers in a new temporary folder that is removed at the end. Nothing is synced to
@@ -68,16 +71,27 @@ impl PrivateServers {
     /// # Errors
     /// As [`PrivateServers::start_kept`].
     pub async fn start_throw_away() -> Result<Self, Error> {
-        Self::start(Folder::throw_away()?, Keep::Nothing).await
+        let here = [&Place::LOCAL; 2];
+        Self::start(Folder::throw_away()?, Keep::Nothing, here).await
     }
 
-    async fn start(folder: Folder, keep: Keep) -> Result<Self, Error> {
+    /// As [`PrivateServers::start_throw_away`], in these places and on the servers' usual ports.
+    ///
+    /// # Errors
+    /// As [`PrivateServers::start_kept`].
+    pub async fn start_throw_away_at(postgres: &Place, nats: &Place) -> Result<Self, Error> {
+        let places = [postgres, nats];
+        Self::start(Folder::throw_away()?, Keep::Nothing, places).await
+    }
+
+    async fn start(folder: Folder, keep: Keep, places: [&Place; 2]) -> Result<Self, Error> {
+        let [for_postgres, for_nats] = places;
         let mut credentials = Credentials::load_or_create(folder.path())?;
         let account = Account::for_folder(credentials.data_folder(folder.path()))?;
         let data = folder.reachable_by(account, &mut credentials)?;
         let (postgres, nats) = tokio::try_join!(
-            Postgres::start(&data, keep, account, &credentials),
-            Nats::start(&data, keep, account, &credentials),
+            Postgres::start(&data, keep, account, &credentials, for_postgres),
+            Nats::start(&data, keep, account, &credentials, for_nats),
         )?;
         if keep == Keep::Data {
             credentials.postgres_port = Some(postgres.port());

@@ -1,5 +1,6 @@
 //! The NATS server with JetStream.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,9 +11,13 @@ use tokio::net::TcpStream;
 use crate::account::Account;
 use crate::credentials::{Credentials, random_hex, write_private};
 use crate::error::Trying;
-use crate::ports::lasting_port;
+use crate::place::Place;
+use crate::ports::{lasting_port, port_at};
 use crate::process::Running;
-use crate::{Error, Keep, folder, free_port, programs};
+use crate::{Error, Keep, folder, programs};
+
+/// Where it has an address to itself.
+const USUAL_PORT: u16 = 4222;
 
 /// The one user of the server.
 const USER: &str = "ingot";
@@ -33,6 +38,7 @@ pub struct Nats {
     folder: PathBuf,
     keep: Keep,
     account: Account,
+    place: Place,
     port: u16,
     password: String,
     /// Tells this server from another that took the port before it.
@@ -46,11 +52,13 @@ impl Nats {
         keep: Keep,
         account: Account,
         credentials: &Credentials,
+        place: &Place,
     ) -> Result<Self, Error> {
         let mut nats = Self {
             folder: folder.join("nats"),
             keep,
             account,
+            place: place.clone(),
             port: 0,
             password: credentials.nats_password.clone(),
             name: format!("ingot-{}", random_hex(8)?),
@@ -62,7 +70,8 @@ impl Nats {
         let mut attempt = 1;
         loop {
             // Between the choice and the start somebody else may take the port: choose again.
-            nats.port = free_port(wish).trying("find a port for", Path::new("NATS"))?;
+            nats.port =
+                port_at(place, wish, USUAL_PORT).trying("find a port for", Path::new("NATS"))?;
             match nats.launch().await {
                 Err(Error::DidNotStart { .. }) if attempt < START_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
@@ -71,7 +80,12 @@ impl Nats {
         }
     }
 
-    /// Port on 127.0.0.1.
+    /// Where it listens, with [`Nats::port`].
+    pub fn address(&self) -> IpAddr {
+        self.place.address()
+    }
+
+    /// Port on its address.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -88,7 +102,8 @@ impl Nats {
 
     /// Connection URL with user and password.
     pub fn url(&self) -> String {
-        format!("nats://{USER}:{}@127.0.0.1:{}", self.password, self.port)
+        let address = SocketAddr::new(self.address(), self.port);
+        format!("nats://{USER}:{}@{address}", self.password)
     }
 
     /// The process, while it was not stopped by [`Nats::stop`].
@@ -131,12 +146,15 @@ impl Nats {
             Keep::Data => Signal::SIGTERM,
             Keep::Nothing => Signal::SIGKILL,
         };
-        let mut command = self.account.command(&programs::nats_server()?, "TERM")?;
+        let command = self.account.command(&programs::nats_server()?, "TERM")?;
+        let mut command = self.place.enter(command);
         command.arg("-c").arg(&config).env("GOMEMLIMIT", HEAP_LIMIT);
         let log = self.folder.with_extension("log");
         let running = Running::spawn("NATS", command, log, on_drop).await?;
         running
-            .wait_until(START_PATIENCE, || greets(self.port, &self.name))
+            .wait_until(START_PATIENCE, || {
+                greets(SocketAddr::new(self.address(), self.port), &self.name)
+            })
             .await?;
         self.running = Some(running);
         Ok(())
@@ -144,12 +162,12 @@ impl Nats {
 
     fn configuration(&self) -> String {
         format!(
-            r#"listen: "127.0.0.1:{port}"
+            r#"listen: "{listen}"
 server_name: "{name}"
 authorization {{ user: "{USER}", password: "{password}" }}
 jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 2GB }}
 "#,
-            port = self.port,
+            listen = SocketAddr::new(self.address(), self.port),
             name = self.name,
             password = self.password,
             store = self.folder.join("jetstream").display(),
@@ -159,9 +177,9 @@ jetstream {{ store_dir: "{store}", max_memory_store: 64MB, max_file_store: 2GB }
 
 /// Whether the server of that name answers on the port: NATS greets every connection with `INFO`
 /// and a JSON object about itself.
-async fn greets(port: u16, name: &str) -> bool {
+async fn greets(address: SocketAddr, name: &str) -> bool {
     let greeting = async {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let stream = TcpStream::connect(address).await.ok()?;
         let mut line = String::new();
         let mut reader = BufReader::new(stream.take(MAX_GREETING_BYTES));
         reader.read_line(&mut line).await.ok()?;

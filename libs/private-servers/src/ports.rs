@@ -3,6 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 
+use crate::place::Place;
+
 /// Ports tried after the wished one before the system is asked for any.
 const NEIGHBOURS: u16 = 100;
 
@@ -16,6 +18,15 @@ pub fn free_port(wish: Option<u16>) -> io::Result<u16> {
         (first..first.saturating_add(NEIGHBOURS)).find(|port| bind(*port).is_ok())
     });
     wished.map_or_else(any_port, Ok)
+}
+
+/// A port for a server at `place`: its usual one where nobody else can have it.
+pub(crate) fn port_at(place: &Place, wish: Option<u16>, usual: u16) -> io::Result<u16> {
+    if place.is_local() {
+        free_port(wish)
+    } else {
+        Ok(usual)
+    }
 }
 
 /// Somebody else may be given a port between the two steps of [`bind`]: then another one will do.

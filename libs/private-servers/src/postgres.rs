@@ -1,5 +1,8 @@
 //! The PostgreSQL cluster: set up once, started and stopped without `pg_ctl`.
 
+use std::fs::File;
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,9 +11,16 @@ use nix::sys::signal::Signal;
 use crate::account::Account;
 use crate::credentials::{Credentials, write_private};
 use crate::error::Trying;
-use crate::ports::lasting_port;
+use crate::place::Place;
+use crate::ports::{lasting_port, port_at};
 use crate::process::{Running, log_tail};
-use crate::{Error, Keep, free_port, programs};
+use crate::{Error, Keep, programs};
+
+/// Where it has an address to itself.
+const USUAL_PORT: u16 = 5432;
+
+/// Who may connect besides this machine.
+const NEIGHBOURS: &str = "host all all samenet scram-sha-256\n";
 
 /// The cluster's superuser.
 pub(crate) const SUPERUSER: &str = "postgres";
@@ -23,8 +33,7 @@ const START_ATTEMPTS: u32 = 3;
 
 /// Settings of every private cluster. `wal_level` lets change feeds be built on it, commit times
 /// let the relay catch up in commit order; the memory settings suit a laptop.
-const SETTINGS: [(&str, &str); 14] = [
-    ("listen_addresses", "127.0.0.1"),
+const SETTINGS: [(&str, &str); 13] = [
     ("unix_socket_directories", ""),
     ("password_encryption", "scram-sha-256"),
     ("max_connections", "200"),
@@ -54,6 +63,7 @@ pub struct Postgres {
     folder: PathBuf,
     keep: Keep,
     account: Account,
+    place: Place,
     port: u16,
     password: String,
     running: Option<Running>,
@@ -65,11 +75,13 @@ impl Postgres {
         keep: Keep,
         account: Account,
         credentials: &Credentials,
+        place: &Place,
     ) -> Result<Self, Error> {
         let mut postgres = Self {
             folder: folder.to_owned(),
             keep,
             account,
+            place: place.clone(),
             port: 0,
             password: credentials.postgres_password.clone(),
             running: None,
@@ -82,7 +94,8 @@ impl Postgres {
         let mut attempt = 1;
         loop {
             // Between the choice and the start somebody else may take the port: choose again.
-            postgres.port = free_port(wish).trying("find a port for", Path::new("PostgreSQL"))?;
+            postgres.port = port_at(place, wish, USUAL_PORT)
+                .trying("find a port for", Path::new("PostgreSQL"))?;
             match postgres.launch().await {
                 Err(Error::DidNotStart { .. }) if attempt < START_ATTEMPTS => attempt += 1,
                 Err(error) => return Err(error),
@@ -91,7 +104,12 @@ impl Postgres {
         }
     }
 
-    /// Port on 127.0.0.1.
+    /// Where it listens, with [`Postgres::port`].
+    pub fn address(&self) -> IpAddr {
+        self.place.address()
+    }
+
+    /// Port on its address.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -109,8 +127,9 @@ impl Postgres {
     /// Connection URL of the superuser to `database`, a plain name without reserved characters.
     pub fn url(&self, database: &str) -> String {
         format!(
-            "postgres://{SUPERUSER}:{}@127.0.0.1:{}/{database}",
-            self.password, self.port
+            "postgres://{SUPERUSER}:{}@{}/{database}",
+            self.password,
+            SocketAddr::new(self.address(), self.port)
         )
     }
 
@@ -198,6 +217,7 @@ impl Postgres {
         std::fs::remove_file(&password).trying("remove", &password)?;
         match (in_time, initdb.status()) {
             (Ok(()), Some(status)) if status.success() => {
+                self.admit_neighbours(&draft)?;
                 std::fs::rename(&draft, self.data()).trying("move into place", &draft)
             }
             _ => Err(Error::DidNotStart {
@@ -208,6 +228,19 @@ impl Postgres {
         }
     }
 
+    /// Lets clients of its network in, where it does not listen for this machine alone.
+    fn admit_neighbours(&self, data: &Path) -> Result<(), Error> {
+        if self.place.is_local() {
+            return Ok(());
+        }
+        let rules = data.join("pg_hba.conf");
+        File::options()
+            .append(true)
+            .open(&rules)
+            .and_then(|mut rules| rules.write_all(NEIGHBOURS.as_bytes()))
+            .trying("write", &rules)
+    }
+
     async fn launch(&mut self) -> Result<(), Error> {
         let programs = self.programs()?;
         // Both end the backends and close cleanly; a throw-away cluster need not flush.
@@ -215,10 +248,12 @@ impl Postgres {
             Keep::Data => ("INT", Signal::SIGINT),
             Keep::Nothing => ("QUIT", Signal::SIGQUIT),
         };
-        let mut command = self
+        let command = self
             .account
             .command(&programs.join("postgres"), death_signal)?;
+        let mut command = self.place.enter(command);
         command.arg("-D").arg(self.data());
+        command.args(["-c", &format!("listen_addresses={}", self.address())]);
         command.args(["-p", &self.port.to_string()]);
         let hurry: &[(&str, &str)] = match self.keep {
             Keep::Data => &[],

@@ -170,6 +170,15 @@ impl Plan {
     }
 }
 
+/// Members that somebody else chose addresses for.
+impl FromIterator<Member> for Plan {
+    fn from_iter<T: IntoIterator<Item = Member>>(members: T) -> Self {
+        Self {
+            members: members.into_iter().collect(),
+        }
+    }
+}
+
 /// Chooses ports.
 #[derive(Debug)]
 struct Ports {

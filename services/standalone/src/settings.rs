@@ -1,5 +1,6 @@
 //! What the services are told: where the servers and the other services are, and the secrets.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use ingot_config::Environment;
@@ -13,10 +14,10 @@ pub(crate) const DATABASE: &str = "ingot";
 /// How the private servers are reached.
 #[derive(Clone, Copy)]
 pub struct Servers<'a> {
-    postgres_port: u16,
+    postgres: SocketAddr,
     postgres_user: &'a str,
     postgres_password: &'a str,
-    nats_port: u16,
+    nats: SocketAddr,
     nats_user: &'a str,
     nats_password: &'a str,
 }
@@ -24,23 +25,27 @@ pub struct Servers<'a> {
 impl Servers<'static> {
     /// Stand for servers that do not run yet.
     pub(crate) const PLANNED: Self = Self {
-        postgres_port: 5432,
+        postgres: local(5432),
         postgres_user: "planned",
         postgres_password: "planned",
-        nats_port: 4222,
+        nats: local(4222),
         nats_user: "planned",
         nats_password: "planned",
     };
+}
+
+const fn local(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
 }
 
 impl<'a> From<&'a PrivateServers> for Servers<'a> {
     fn from(servers: &'a PrivateServers) -> Self {
         let (postgres, nats) = (servers.postgres(), servers.nats());
         Self {
-            postgres_port: postgres.port(),
+            postgres: SocketAddr::new(postgres.address(), postgres.port()),
             postgres_user: postgres.superuser(),
             postgres_password: postgres.password(),
-            nats_port: nats.port(),
+            nats: SocketAddr::new(nats.address(), nats.port()),
             nats_user: nats.user(),
             nats_password: nats.password(),
         }
@@ -68,17 +73,14 @@ impl Settings {
         environment: &Environment,
     ) -> Self {
         let mut settings = Self::default();
-        settings.share("POSTGRES_HOST", "127.0.0.1");
-        settings.share("POSTGRES_PORT", servers.postgres_port.to_string());
+        settings.share("POSTGRES_HOST", servers.postgres.ip().to_string());
+        settings.share("POSTGRES_PORT", servers.postgres.port().to_string());
         settings.share("POSTGRES_DB", DATABASE);
         settings.share("POSTGRES_USER", servers.postgres_user);
         settings.share("POSTGRES_SSLMODE", "disable");
         // Empty counts as unset: nobody but the migration service is the owner.
         settings.share("POSTGRES_PASSWORD", "");
-        settings.share(
-            "NATS_URL",
-            format!("nats://127.0.0.1:{}", servers.nats_port),
-        );
+        settings.share("NATS_URL", format!("nats://{}", servers.nats));
         settings.share("NATS_USER", servers.nats_user);
         settings.share("NATS_PASSWORD", servers.nats_password);
         settings.share("INGOT_DATA_DIR", data.display().to_string());

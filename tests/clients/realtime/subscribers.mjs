@@ -1,7 +1,7 @@
 // Subscribers that note every message and come back when they are cut off, naming the last message
 // that they saw. Each line of the input is a command:
 //   {"do":"start","edges":[…],"auth":{…},"count":60,"channels":20,"each":2}
-//   {"do":"count"}    how many messages all of them have noted
+//   {"do":"count"}    how many messages all of them have noted, and how many are away
 //   {"do":"collect"}  what each has noted, one line per subscriber; then they begin anew
 import { createInterface } from 'node:readline';
 import { io } from 'socket.io-client';
@@ -73,7 +73,8 @@ const commands = {
     say({ started: subscribers.map(({ channels }) => channels) });
   },
   count() {
-    say({ count: subscribers.reduce((sum, { noted }) => sum + noted.length, 0) });
+    const away = subscribers.filter(({ socket }) => !socket.connected).length;
+    say({ count: subscribers.reduce((sum, { noted }) => sum + noted.length, 0), away });
   },
   collect() {
     for (const subscriber of subscribers) {

@@ -6,9 +6,6 @@ use std::fmt;
 use serde::Deserialize;
 use sqlx::{Connection, PgConnection};
 
-use super::Fault;
-use crate::TestCluster;
-
 /// A message: its publisher and its number there.
 type Message = (i64, i64);
 
@@ -26,8 +23,8 @@ impl Committed {
 }
 
 /// Reads a round's messages in commit order, which PostgreSQL keeps by time.
-pub(super) async fn committed(cluster: &TestCluster, round: u32) -> anyhow::Result<Committed> {
-    let mut connection = PgConnection::connect(cluster.variable("DATABASE_URL")).await?;
+pub(super) async fn committed(database_url: &str, round: u32) -> anyhow::Result<Committed> {
+    let mut connection = PgConnection::connect(database_url).await?;
     let rows: Vec<(String, i64, i64, f64)> = sqlx::query_as(
         "select channel_name, (payload ->> 'p')::int8, (payload ->> 'n')::int8,
             extract(epoch from pg_xact_commit_timestamp(xid::xid))::float8 * 1000
@@ -63,7 +60,8 @@ pub(super) struct Noted {
 /// One line of the fault matrix.
 #[derive(Debug)]
 pub struct Account {
-    fault: Fault,
+    /// What happened meanwhile.
+    pub name: String,
     /// Messages that PostgreSQL committed.
     pub committed: usize,
     /// Fewest and most that a subscriber got of those in its channels.
@@ -77,15 +75,17 @@ pub struct Account {
     /// Times that a subscriber was told that messages may be missing.
     pub gaps: u64,
     /// Connections that broke.
-    cuts: u64,
+    pub cuts: u64,
+    /// Subscribers that have no connection in the end.
+    pub away: usize,
     /// Longest time from a commit to its arrival, in seconds.
     pub longest_wait: f64,
 }
 
 impl Account {
-    pub(super) fn of(fault: Fault, committed: &Committed, noted: &[Noted]) -> Self {
+    pub(super) fn of(name: String, committed: &Committed, noted: &[Noted], away: usize) -> Self {
         let mut account = Self {
-            fault,
+            name,
             committed: committed.channels.values().map(Vec::len).sum(),
             delivered: (usize::MAX, 0),
             lost: 0,
@@ -93,6 +93,7 @@ impl Account {
             out_of_order: 0,
             gaps: 0,
             cuts: 0,
+            away,
             longest_wait: 0.0,
         };
         for subscriber in noted {
@@ -156,7 +157,7 @@ impl fmt::Display for Account {
         write!(
             f,
             "| {} | {} | {fewest} to {most} | {} | {} | {} | {} | {:.1} s |",
-            self.fault.name(),
+            self.name,
             self.committed,
             self.lost,
             self.duplicated,

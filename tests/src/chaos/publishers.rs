@@ -18,6 +18,7 @@ const BURST_EVERY: u32 = 80;
 const OVERLAP_EVERY: u32 = 4;
 
 /// Publishers of one round.
+#[derive(Debug)]
 pub(super) struct Publishers {
     url: String,
     round: u32,

@@ -8,9 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::Load;
 use super::account::{Committed, Noted};
-use crate::TestCluster;
+use super::messages::{Listeners, Load};
 
 /// Longest life of the subscribers: a whole matrix.
 const LIFE: Duration = Duration::from_mins(30);
@@ -26,15 +25,14 @@ pub(super) struct Subscribers {
 
 impl Subscribers {
     /// Starts them and waits until all are subscribed.
-    pub(super) async fn start(cluster: &TestCluster, load: Load) -> anyhow::Result<Self> {
+    pub(super) async fn start(listeners: &Listeners, load: Load) -> anyhow::Result<Self> {
         let script = Node::script("realtime/subscribers.mjs").timeout(LIFE);
         let mut process = script.start()?;
-        let edges: Vec<&str> = cluster.variable("EDGE_URLS").split(',').collect();
         process
             .send(&json!({
                 "do": "start",
-                "edges": edges,
-                "auth": {"token": cluster.variable("ANON_KEY")},
+                "edges": listeners.edges,
+                "auth": {"token": listeners.token},
                 "count": load.subscribers,
                 "channels": load.channels,
                 "each": EACH,
@@ -50,8 +48,15 @@ impl Subscribers {
     /// How many messages they have noted, all together.
     pub(super) async fn count(&mut self) -> anyhow::Result<usize> {
         self.process.send(&json!({"do": "count"})).await?;
-        let Counted { count } = answer(&mut self.process).await?;
+        let Counted { count, .. } = answer(&mut self.process).await?;
         Ok(count)
+    }
+
+    /// How many have no connection.
+    pub(super) async fn away(&mut self) -> anyhow::Result<usize> {
+        self.process.send(&json!({"do": "count"})).await?;
+        let Counted { away, .. } = answer(&mut self.process).await?;
+        Ok(away)
     }
 
     /// How many they should have noted.
@@ -81,6 +86,7 @@ struct Started {
 #[derive(Deserialize)]
 struct Counted {
     count: usize,
+    away: usize,
 }
 
 async fn answer<T: DeserializeOwned>(process: &mut NodeProcess) -> anyhow::Result<T> {
