@@ -27,8 +27,6 @@ async fn no_client_can_tell() {
     for scene in [
         Scene::Rolled(Service::Migration),
         Scene::Rolled(Service::RealtimeFanout),
-        Scene::NodeWithoutNats,
-        Scene::Lost(Service::RealtimeFanout),
     ] {
         let outcome = rehearsal.play(scene).await.unwrap();
         assert!(
