@@ -35,11 +35,9 @@ pub(crate) fn choose_for_description(
     planner: &Planner<'_>,
     parsed: &Parsed,
 ) -> Result<Content, RestError> {
+    let openapi = Content::new(&MediaType::OpenApi, BodyFormat::Empty);
     choose(planner, parsed, |media| match media {
-        MediaType::OpenApi | MediaType::Any => {
-            Some(Content::new(&MediaType::OpenApi, BodyFormat::Empty))
-        }
-        MediaType::Json => Some(Content::new(media, BodyFormat::Empty)),
+        MediaType::OpenApi | MediaType::Any | MediaType::Json => Some(openapi.clone()),
         _ => None,
     })
 }
@@ -83,8 +81,14 @@ fn handled(
     let handlers = &planner.schema.media_handlers;
     let handler = |row_type: Option<&ObjectName>, name: &str| {
         let function = handlers.get(&(row_type.cloned(), name.to_owned()))?;
+        // What is made for any type is of none in particular.
+        let shown = if name == "*/*" {
+            &MediaType::OctetStream
+        } else {
+            media
+        };
         Some(Content::new(
-            media,
+            shown,
             BodyFormat::Handler {
                 function: function.clone(),
                 row_type: row_type.cloned(),
@@ -103,7 +107,7 @@ fn handled(
 fn own_media(plan: &CallPlan, media: &MediaType) -> Option<Content> {
     let name = plan.function.media.as_deref()?;
     let shown = match (name, media) {
-        ("*/*", media) if !media.is_vendored() => media.clone(),
+        ("*/*", media) if !media.is_vendored() => MediaType::OctetStream,
         _ if media.database_name() == name => media.clone(),
         _ => return None,
     };
@@ -120,6 +124,11 @@ fn values(plan: &CallPlan, media: &MediaType) -> Option<Content> {
     };
     match media {
         MediaType::Json | MediaType::Any => Some(Content::new(&MediaType::Json, format)),
+        // One of several values is a row with one column.
+        MediaType::Object { stripped } if !one => {
+            let strip_nulls = *stripped;
+            Some(Content::new(media, BodyFormat::Object { strip_nulls }))
+        }
         MediaType::Object { .. } | MediaType::ArrayStripped => Some(Content::new(media, format)),
         MediaType::Csv => Some(Content::new(media, BodyFormat::Csv)),
         _ => None,

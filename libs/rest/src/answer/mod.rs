@@ -28,6 +28,8 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Body; empty where HTTP wants none.
     pub body: Bytes,
+    /// What the status line says, where the database wants other words than the usual.
+    pub reason: Option<String>,
 }
 
 impl From<RestError> for Response {
@@ -41,6 +43,7 @@ impl From<RestError> for Response {
             status: error.status(),
             headers,
             body: error.body(),
+            reason: error.reason().map(str::to_owned),
         }
     }
 }
@@ -62,13 +65,18 @@ impl Draft {
     }
 
     fn header(&mut self, name: HeaderName, value: &str) {
-        if let Ok(value) = HeaderValue::from_str(value) {
+        if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
             self.headers.insert(name, value);
         }
     }
 
-    fn with_body(&mut self, content: &Content, body: Option<Bytes>) {
+    /// The body, with what it is and, if there are several schemas, which one it is of.
+    fn with_body(&mut self, parsed: &Parsed, content: &Content, body: Option<Bytes>) {
         self.header(header::CONTENT_TYPE, &content.media_type);
+        if parsed.profile.negotiated {
+            let schema = &parsed.profile.schema;
+            self.header(HeaderName::from_static("content-profile"), schema);
+        }
         self.body = body.unwrap_or_default();
     }
 
@@ -80,10 +88,6 @@ impl Draft {
 
     /// Adds what the database asked for and finishes.
     fn finish(mut self, parsed: &Parsed, answered: &Answered) -> Result<Response, RestError> {
-        if parsed.profile.negotiated {
-            let schema = parsed.profile.schema.clone();
-            self.header(HeaderName::from_static("content-profile"), &schema);
-        }
         if let Some(status) = from_database::status(answered)? {
             self.status = status;
         }
@@ -95,6 +99,7 @@ impl Draft {
             status: self.status,
             headers: self.headers,
             body: self.body,
+            reason: None,
         })
     }
 }
@@ -111,7 +116,6 @@ pub(crate) fn of_read(
         single(answered)?;
     }
     let range = slice::of_read(parsed.window, answered.page_total, answered.total);
-    let range = range?;
     let mut draft = Draft::new(range.status);
     draft.header(header::CONTENT_RANGE, &range.header);
     let query = &parsed.query.canonical;
@@ -127,7 +131,9 @@ pub(crate) fn of_read(
             ..Honoured::default()
         },
     );
-    draft.with_body(content, answered.body.clone());
+    let rows = || answered.body.clone();
+    let body = range.error.as_ref().map(RestError::body).or_else(rows);
+    draft.with_body(parsed, content, body);
     draft.finish(parsed, answered)
 }
 
@@ -142,7 +148,7 @@ pub(crate) fn of_write(
     let rows = answered.page_total;
     let full = parsed.preferences.representation == Some(Representation::Full);
     let inserted = answered.inserted.unwrap_or_default();
-    let counted = parsed.preferences.count.is_some().then_some(rows);
+    let counted = parsed.preferences.counts_rows().then_some(rows);
     let (status, range) = match parsed.method {
         Method::POST => {
             let merged = parsed.preferences.resolution == Some(Resolution::Merge);
@@ -200,7 +206,7 @@ pub(crate) fn of_write(
         },
     );
     if full {
-        draft.with_body(content, answered.body.clone());
+        draft.with_body(parsed, content, answered.body.clone());
     }
     draft.finish(parsed, answered)
 }
@@ -213,10 +219,10 @@ pub(crate) fn of_call(
     answered: &Answered,
     transaction: bool,
 ) -> Result<Response, RestError> {
-    if content.single && plan.read.is_some() {
+    if content.single {
         single(answered)?;
     }
-    let range = slice::of_read(parsed.window, answered.page_total, answered.total)?;
+    let range = slice::of_read(parsed.window, answered.page_total, answered.total);
     let mut draft = Draft::new(range.status);
     draft.header(header::CONTENT_RANGE, &range.header);
     draft.applied(
@@ -231,7 +237,9 @@ pub(crate) fn of_call(
     if plan.returns_void() {
         draft.status = StatusCode::NO_CONTENT;
     } else {
-        draft.with_body(content, answered.body.clone());
+        let rows = || answered.body.clone();
+        let body = range.error.as_ref().map(RestError::body).or_else(rows);
+        draft.with_body(parsed, content, body);
     }
     draft.finish(parsed, answered)
 }
@@ -243,7 +251,7 @@ pub(crate) fn of_document(
     answered: &Answered,
 ) -> Result<Response, RestError> {
     let mut draft = Draft::new(StatusCode::OK);
-    draft.with_body(content, answered.body.clone());
+    draft.with_body(parsed, content, answered.body.clone());
     draft.finish(parsed, answered)
 }
 

@@ -1,23 +1,22 @@
 //! OPTIONS: which methods a resource has.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::Response;
 use crate::error::RestError;
+use crate::plan::{Parsed, Planner};
 use crate::request::Target;
-use crate::schema::{Schema, Volatility};
+use crate::schema::Volatility;
 
-/// The answer to OPTIONS of a resource in schema `profile`.
-pub(crate) fn of_options(
-    target: &Target,
-    profile: &str,
-    schema: &Schema,
-) -> Result<Response, RestError> {
-    let methods = match target {
+/// The answer to OPTIONS. Of a function's overloads, the one without arguments is meant.
+pub(crate) fn of_options(planner: &Planner<'_>, parsed: &Parsed) -> Result<Response, RestError> {
+    let methods = match &parsed.target {
         Target::Root => vec!["OPTIONS", "GET", "HEAD"],
         Target::Relation(name) => {
-            let relation = schema.relation(profile, name);
+            let relation = planner.schema.relation(planner.profile, name);
             let relation = relation.ok_or_else(RestError::not_found)?;
             let replaceable =
                 relation.insertable && relation.updatable && !relation.primary_key.is_empty();
@@ -33,15 +32,8 @@ pub(crate) fn of_options(
             methods
         }
         Target::Function(name) => {
-            let functions = schema.functions(profile, name);
-            let first = functions.first().ok_or_else(|| {
-                RestError::no_function(
-                    format!("Could not find the function {profile}.{name} in the schema cache"),
-                    format!("Searched for the function {profile}.{name}, but found none."),
-                    None,
-                )
-            })?;
-            if first.volatility == Volatility::Volatile {
+            let choice = planner.choose_function(parsed, name, &BTreeSet::new())?;
+            if choice.function.volatility == Volatility::Volatile {
                 vec!["OPTIONS", "POST"]
             } else {
                 vec!["OPTIONS", "GET", "HEAD", "POST"]
@@ -60,5 +52,6 @@ pub(crate) fn of_options(
         status: StatusCode::OK,
         headers,
         body: Bytes::new(),
+        reason: None,
     })
 }

@@ -1,15 +1,17 @@
 //! `Content-Range` and the status that goes with it.
 
-use http::{HeaderValue, StatusCode, header};
+use http::StatusCode;
 
 use crate::error::RestError;
 use crate::request::range::Window;
 
 /// Which rows of how many.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Slice {
     pub(super) status: StatusCode,
     pub(super) header: String,
+    /// What stands in the body instead of rows: there are fewer rows than were skipped.
+    pub(super) error: Option<RestError>,
 }
 
 /// `0-24/3573`, with asterisks for what is empty or unknown.
@@ -23,30 +25,24 @@ pub(super) fn text(rows: Option<(i64, i64)>, total: Option<i64>) -> String {
 }
 
 /// The slice that a read returned. Beginning after the last row is an error if the total is known.
-pub(super) fn of_read(
-    window: Window,
-    returned: i64,
-    total: Option<i64>,
-) -> Result<Slice, RestError> {
+pub(super) fn of_read(window: Window, returned: i64, total: Option<i64>) -> Slice {
     let first = window.offset;
     let last = first.saturating_add(returned).saturating_sub(1);
-    let status = match total {
-        Some(total) if first > total => {
-            let error = RestError::invalid_range(format!(
-                "An offset of {first} was requested, but there are only {total} rows."
-            ));
-            let Ok(range) = HeaderValue::from_str(&text(None, Some(total))) else {
-                return Err(error);
-            };
-            return Err(error.with_header(header::CONTENT_RANGE, range));
-        }
-        Some(total) if returned < total => StatusCode::PARTIAL_CONTENT,
+    let error = total.filter(|total| first > *total).map(|total| {
+        RestError::invalid_range(format!(
+            "An offset of {first} was requested, but there are only {total} rows."
+        ))
+    });
+    let status = match (&error, total) {
+        (Some(error), _) => error.status(),
+        (None, Some(total)) if returned < total => StatusCode::PARTIAL_CONTENT,
         _ => StatusCode::OK,
     };
-    Ok(Slice {
+    Slice {
         status,
         header: text((first <= last).then_some((first, last)), total),
-    })
+        error,
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +54,8 @@ mod tests {
             offset,
             limit: None,
         };
-        let slice = of_read(window, returned, total).unwrap();
+        let slice = of_read(window, returned, total);
+        assert!(slice.error.is_none());
         (slice.status.as_u16(), slice.header)
     }
 
@@ -73,15 +70,12 @@ mod tests {
 
     #[test]
     fn refuses_to_begin_after_the_end() {
-        let error = of_read(
-            Window {
-                offset: 9,
-                limit: None,
-            },
-            0,
-            Some(3),
-        )
-        .unwrap_err();
-        assert_eq!((error.status().as_u16(), error.code()), (416, "PGRST103"));
+        let window = Window {
+            offset: 9,
+            limit: None,
+        };
+        let slice = of_read(window, 0, Some(3));
+        assert_eq!((slice.status.as_u16(), slice.header.as_str()), (416, "*/3"));
+        assert_eq!(slice.error.unwrap().code(), "PGRST103");
     }
 }

@@ -21,7 +21,6 @@ use crate::memory::AnswerMemory;
 use crate::operation::Operation;
 use crate::plan::{self, Parsed, Planner};
 use crate::request::preferences::TransactionEnd;
-use crate::request::profile::negotiate;
 use crate::request::{Request, Session, Target};
 use crate::schema::{Schema, SchemaStore};
 use crate::settings::EngineSettings;
@@ -166,15 +165,16 @@ impl Engine {
     }
 
     async fn answer(&self, request: &Request, session: &Session) -> Result<Response, RestError> {
-        if request.method == Method::OPTIONS {
-            let profile = negotiate(&request.method, &request.headers, &self.settings.schemas)?;
-            let schema = self.loaded_schema().await?;
-            return of_options(&request.target, &profile.schema, &schema);
-        }
         let mut stopwatch = Stopwatch::start();
         let mut parsed = plan::parse(request, &self.settings)?;
         stopwatch.lap("parse");
         let schema = self.loaded_schema().await?;
+        if request.method == Method::OPTIONS {
+            let planner = self.planner(&parsed, &schema);
+            let response = of_options(&planner, &parsed)?;
+            stopwatch.lap("response");
+            return Ok(self.timed(response, &stopwatch));
+        }
         let (operation, schema) = match self.plan(&parsed, &schema) {
             Err(error) if MAYBE_STALE.contains(&error.code()) => {
                 match self.newer_schema(&parsed, &schema).await? {
@@ -190,8 +190,13 @@ impl Engine {
         let answered = answered.await?;
         stopwatch.lap("transaction");
         let honours = self.settings.transaction_ending.allows_override();
-        let mut response = operation.answer(&parsed, &request.path(), &answered, honours)?;
+        let response = operation.answer(&parsed, &request.path(), &answered, honours)?;
         stopwatch.lap("response");
+        Ok(self.timed(response, &stopwatch))
+    }
+
+    /// The answer with how long its stages took, if that is to be told.
+    fn timed(&self, mut response: Response, stopwatch: &Stopwatch) -> Response {
         if self.settings.server_timing
             && let Ok(timing) = HeaderValue::from_str(&stopwatch.header())
         {
@@ -199,15 +204,19 @@ impl Engine {
                 .headers
                 .insert(HeaderName::from_static("server-timing"), timing);
         }
-        Ok(response)
+        response
     }
 
-    fn plan(&self, parsed: &Parsed, schema: &Arc<Schema>) -> Result<Operation, RestError> {
-        let planner = Planner {
+    fn planner<'a>(&'a self, parsed: &'a Parsed, schema: &'a Schema) -> Planner<'a> {
+        Planner {
             schema,
             settings: &self.settings,
             profile: &parsed.profile.schema,
-        };
+        }
+    }
+
+    fn plan(&self, parsed: &Parsed, schema: &Arc<Schema>) -> Result<Operation, RestError> {
+        let planner = self.planner(parsed, schema);
         match (&parsed.target, &parsed.method) {
             (Target::Root, _) => Operation::describe(&planner, parsed, schema.clone()),
             (Target::Relation(name), &Method::GET | &Method::HEAD) => {
@@ -272,7 +281,7 @@ impl Engine {
                 MAX_PARAMETERS,
             ));
         }
-        let explain = operation.explain(parsed, &self.settings);
+        let explain = operation.explain(parsed);
         let job = Job {
             read_only: operation.read_only(),
             isolation: asked.isolation(),

@@ -78,6 +78,10 @@ impl RestError {
         Self::new(StatusCode::BAD_REQUEST, "PGRST102", message)
     }
 
+    pub(crate) fn uneven_keys() -> Self {
+        Self::invalid_body("All object keys must match")
+    }
+
     pub(crate) fn invalid_range(details: String) -> Self {
         Self::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
@@ -218,15 +222,6 @@ impl RestError {
         ))
     }
 
-    pub(crate) fn embed_filter(target: &str) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "PGRST120",
-            format!("Bad operator on the '{target}' embedded resource"),
-        )
-        .details("Only is null or not is null filters are allowed on embedded resources")
-    }
-
     /// A composed error is not what it should be. `whose` is `MESSAGE` or `DETAIL`.
     pub(crate) fn bad_raise(details: &str, whose: &str) -> Self {
         let keys = if whose == "MESSAGE" {
@@ -310,14 +305,15 @@ impl RestError {
 
     /// An error that a database function composed itself with `RAISE SQLSTATE 'PGRST'`.
     pub(crate) fn raised(
-        status: StatusCode,
+        (status, reason): (StatusCode, Option<String>),
         headers: HeaderMap,
         code: &str,
         message: &str,
         details: Option<String>,
         hint: Option<String>,
     ) -> Self {
-        let mut error = Self::new(status, code, message).maybe_hint(hint);
+        let error = Self::new(status, code, message).maybe_hint(hint);
+        let mut error = error.with_reason(reason);
         error.parts.details = details.map_or(Value::Null, Value::from);
         error.parts.headers = headers;
         error

@@ -26,7 +26,10 @@ fn answer(fault: &Fault, authenticated: bool) -> RestError {
         return raised(fault).unwrap_or_else(|error| error);
     }
     let status = status_of(fault, authenticated);
-    let error = RestError::reported(status, fault);
+    let mut error = RestError::reported(status, fault);
+    if fault.code.starts_with("PT") {
+        error = error.with_reason(Some(fault.message.clone()));
+    }
     if status == StatusCode::UNAUTHORIZED {
         return error.with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
@@ -43,6 +46,10 @@ fn status_of(fault: &Fault, authenticated: bool) -> StatusCode {
             return StatusCode::BAD_REQUEST;
         }
         "21000" | "53400" | "42P17" => return StatusCode::INTERNAL_SERVER_ERROR,
+        // PostgreSQL cannot make XML of this type.
+        "42883" if fault.message.starts_with("function xmlagg(") => {
+            return StatusCode::NOT_ACCEPTABLE;
+        }
         "42883" | "42P01" => return StatusCode::NOT_FOUND,
         "42501" if authenticated => return StatusCode::FORBIDDEN,
         "42501" => return StatusCode::UNAUTHORIZED,
@@ -50,14 +57,14 @@ fn status_of(fault: &Fault, authenticated: bool) -> StatusCode {
         _ => {}
     }
     // `RAISE` may name a status: SQLSTATE PT402 answers 402.
-    if let Some(status) = code
-        .strip_prefix("PT")
-        .and_then(|digits| StatusCode::from_bytes(digits.as_bytes()).ok())
-    {
-        return status;
+    if let Some(digits) = code.strip_prefix("PT") {
+        let status = StatusCode::from_bytes(digits.as_bytes());
+        return status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     }
     match code.get(..2).unwrap_or_default() {
         "08" | "53" => StatusCode::SERVICE_UNAVAILABLE,
+        // The connection was terminated by an administrator.
+        _ if code == "57P01" => StatusCode::SERVICE_UNAVAILABLE,
         "0L" | "0P" | "28" => StatusCode::FORBIDDEN,
         "09" | "25" | "2D" | "38" | "39" | "3B" | "40" | "54" | "55" | "57" | "58" | "F0"
         | "HV" | "P0" | "XX" => StatusCode::INTERNAL_SERVER_ERROR,
@@ -78,6 +85,7 @@ struct RaisedMessage {
 #[derive(Deserialize)]
 struct RaisedDetail {
     status: u16,
+    status_text: Option<String>,
     headers: std::collections::BTreeMap<String, String>,
 }
 
@@ -102,7 +110,7 @@ fn raised(fault: &Fault) -> Result<RestError, RestError> {
         headers.append(name, value);
     }
     Ok(RestError::raised(
-        status,
+        (status, detail.status_text),
         headers,
         &message.code,
         &message.message,

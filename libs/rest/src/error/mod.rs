@@ -25,6 +25,7 @@ pub struct RestError {
 #[derive(Debug, Clone)]
 struct Parts {
     status: StatusCode,
+    reason: Option<String>,
     code: String,
     message: String,
     details: Value,
@@ -37,6 +38,7 @@ impl RestError {
         Self {
             parts: Box::new(Parts {
                 status,
+                reason: None,
                 code: code.to_owned(),
                 message: message.into(),
                 details: Value::Null,
@@ -64,6 +66,17 @@ impl RestError {
     pub(crate) fn with_header(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.parts.headers.append(name, value);
         self
+    }
+
+    /// What the status line says besides the number.
+    fn with_reason(mut self, reason: Option<String>) -> Self {
+        self.parts.reason = reason;
+        self
+    }
+
+    /// The reason phrase of the status, if it is not the usual one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.parts.reason.as_deref()
     }
 
     /// HTTP status of the answer.

@@ -40,17 +40,20 @@ pub(super) fn of_relation(schema: &Schema, relation: &Relation) -> Value {
     if !required.is_empty() {
         definition.insert("required".to_owned(), required.into());
     }
-    definition.insert("properties".to_owned(), properties.into());
+    if !properties.is_empty() {
+        definition.insert("properties".to_owned(), properties.into());
+    }
     definition.insert("type".to_owned(), "object".into());
     Value::Object(definition)
 }
 
 fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
     let mut property = Map::new();
+    let default = column.default.as_deref();
     put(
         &mut property,
         "default",
-        column.default.as_deref().map(default_value),
+        default.and_then(|default| default_value(&column.base_type, default)),
     );
     put(
         &mut property,
@@ -60,11 +63,21 @@ fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
     if !column.enum_labels.is_empty() {
         property.insert("enum".to_owned(), column.enum_labels.clone().into());
     }
-    property.insert("format".to_owned(), (&*column.data_type).into());
+    let data_type = shown_type(column);
+    property.insert("format".to_owned(), data_type.into());
     put(&mut property, "maxLength", max_length(&column.full_type));
-    put(&mut property, "type", type_of(&column.base_type));
-    put(&mut property, "items", array_items(&column.base_type));
+    put(&mut property, "type", type_of(data_type));
+    put(&mut property, "items", array_items(data_type));
     Value::Object(property)
+}
+
+/// The type; of a domain over a type of PostgreSQL itself, that one.
+fn shown_type(column: &Column) -> &str {
+    if column.base_type.contains('.') {
+        &column.data_type
+    } else {
+        &column.base_type
+    }
 }
 
 /// The comment, and notes on keys that tools look for.
@@ -73,20 +86,7 @@ fn description(schema: &Schema, relation: &Relation, column: &Column) -> Option<
     if relation.primary_key.contains(&column.name) {
         notes.push("This is a Primary Key.<pk/>".to_owned());
     }
-    let related = schema.relationships.get(&relation.name);
-    let foreign = related.into_iter().flatten().find_map(|relationship| {
-        let own = matches!(
-            relationship.cardinality,
-            Cardinality::ManyToOne | Cardinality::OneToOne
-        );
-        match relationship.columns.as_slice() {
-            [(source, target)] if own && *source == column.name && !relationship.target_is_view => {
-                Some((relationship.target.name.clone(), target.clone()))
-            }
-            _ => None,
-        }
-    });
-    if let Some((table, target)) = foreign {
+    if let Some((table, target)) = foreign(schema, relation, column) {
         notes.push(format!(
             "This is a Foreign Key to `{table}.{target}`.<fk table='{table}' column='{target}'/>"
         ));
@@ -98,6 +98,32 @@ fn description(schema: &Schema, relation: &Relation, column: &Column) -> Option<
     }
 }
 
+/// What a foreign key of this one column points to: a table, or else a view, of the same schema.
+fn foreign<'s>(
+    schema: &'s Schema,
+    relation: &Relation,
+    column: &Column,
+) -> Option<(&'s str, &'s str)> {
+    let related = schema.relationships.get(&relation.name);
+    let mut found: Vec<_> = related
+        .into_iter()
+        .flatten()
+        .filter(|relationship| {
+            relationship.function.is_none()
+                && relationship.target.schema == relation.name.schema
+                && (relationship.cardinality == Cardinality::ManyToOne
+                    || (relationship.cardinality == Cardinality::OneToOne
+                        && !relationship.is_inverse))
+                && matches!(relationship.columns.as_slice(),
+                    [(source, _)] if *source == column.name)
+        })
+        .collect();
+    found.sort_by_key(|relationship| relationship.target_is_view);
+    let relationship = found.first()?;
+    let (_, target) = relationship.columns.first()?;
+    Some((&relationship.target.name, target))
+}
+
 /// `character varying(20)` → 20
 fn max_length(full_type: &str) -> Option<u32> {
     let rest = full_type.strip_prefix("character")?;
@@ -105,19 +131,15 @@ fn max_length(full_type: &str) -> Option<u32> {
     length.parse().ok()
 }
 
-/// A default that is a constant, without its cast; an expression as its text.
-fn default_value(expression: &str) -> Value {
-    let constant = expression
-        .split_once("::")
-        .map_or(expression, |(constant, _)| constant);
-    if let Some(text) = constant
-        .strip_prefix('\'')
-        .and_then(|text| text.strip_suffix('\''))
-    {
-        return text.replace("''", "'").into();
+/// The default of a text without its cast and quotes, or its expression; of another type only what
+/// is JSON as it stands.
+fn default_value(data_type: &str, expression: &str) -> Option<Value> {
+    if type_of(data_type) != Some("string") {
+        return serde_json::from_str(expression).ok();
     }
-    let json = serde_json::from_str::<Value>(constant);
-    json.unwrap_or_else(|_| expression.into())
+    let constant = expression.strip_suffix(&format!("::{data_type}"));
+    let text = constant.map_or(expression, |constant| constant.trim_matches('\''));
+    serde_json::from_str(&format!("\"{text}\"")).ok()
 }
 
 /// Parameters that operations refer to.
@@ -129,7 +151,7 @@ pub(super) fn parameters(relations: &[&Relation]) -> Map<String, Value> {
             format!("body.{name}"),
             json!({
                 "name": name,
-                "description": relation.comment.as_deref().unwrap_or(name),
+                "description": name,
                 "required": false,
                 "in": "body",
                 "schema": { "$ref": format!("#/definitions/{name}") },

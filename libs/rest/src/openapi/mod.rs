@@ -124,7 +124,8 @@ fn security() -> Value {
 /// Where clients reach the API.
 struct Address<'a> {
     scheme: &'a str,
-    host: &'a str,
+    /// With its port.
+    host: String,
     path: String,
 }
 
@@ -134,6 +135,14 @@ impl<'a> Address<'a> {
             .and_then(|uri| uri.split_once("://"))
             .unwrap_or(("http", "0.0.0.0:3000"));
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let has_port = host
+            .rsplit_once(':')
+            .is_some_and(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        let host = match scheme {
+            _ if has_port => host.to_owned(),
+            "https" => format!("{host}:443"),
+            _ => format!("{host}:80"),
+        };
         Self {
             scheme,
             host,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::definitions::{array_items, type_of};
 use super::{put, summary_and_description};
-use crate::schema::{Function, Parameter, Relation, Volatility};
+use crate::schema::{Function, Parameter, Relation};
 
 pub(super) fn all(relations: &[&Relation], functions: &[&Function]) -> Map<String, Value> {
     let mut paths = Map::new();
@@ -24,12 +24,9 @@ pub(super) fn all(relations: &[&Relation], functions: &[&Function]) -> Map<Strin
     for relation in relations {
         paths.insert(format!("/{}", relation.name.name), of_relation(relation));
     }
-    // Of overloaded functions the first stands for all.
-    let mut first: BTreeMap<&str, &Function> = BTreeMap::new();
-    for function in functions {
-        first.entry(&function.name.name).or_insert(function);
-    }
-    for (name, function) in first {
+    // Of overloaded functions the last stands for all.
+    let named = functions.iter().map(|f| (f.name.name.as_str(), *f));
+    for (name, function) in named.collect::<BTreeMap<&str, &Function>>() {
         paths.insert(format!("/rpc/{name}"), of_function(function));
     }
     paths
@@ -87,17 +84,14 @@ fn of_relation(relation: &Relation) -> Value {
             }),
         ),
     );
-    let done = json!({ "204": { "description": "No Content" } });
-    if relation.insertable {
+    // Whatever can be written in one way is described with all.
+    if relation.insertable || relation.updatable || relation.deletable {
         let created = json!({ "201": { "description": "Created" } });
         let parameters = with(&[], &[&body, "select", "preferPost"]);
         methods.insert("post".to_owned(), operation(parameters, created));
-    }
-    if relation.deletable {
+        let done = json!({ "204": { "description": "No Content" } });
         let parameters = with(&filters, &["preferReturn"]);
         methods.insert("delete".to_owned(), operation(parameters, done.clone()));
-    }
-    if relation.updatable {
         let parameters = with(&filters, &[&body, "preferReturn"]);
         methods.insert("patch".to_owned(), operation(parameters, done));
     }
@@ -116,7 +110,9 @@ fn of_function(function: &Function) -> Value {
             put(&mut operation, "summary", summary);
             put(&mut operation, "description", description);
         }
-        operation.insert("parameters".to_owned(), parameters.into());
+        if !parameters.is_empty() {
+            operation.insert("parameters".to_owned(), parameters.into());
+        }
         operation.insert(
             "produces".to_owned(),
             json!([
@@ -132,10 +128,8 @@ fn of_function(function: &Function) -> Value {
         Value::Object(operation)
     };
     let mut methods = Map::new();
-    if function.volatility != Volatility::Volatile {
-        let parameters = function.parameters.iter().map(query_parameter).collect();
-        methods.insert("get".to_owned(), operation(parameters));
-    }
+    let parameters = function.parameters.iter().map(query_parameter).collect();
+    methods.insert("get".to_owned(), operation(parameters));
     let parameters = vec![body_parameter(function), reference("preferParams")];
     methods.insert("post".to_owned(), operation(parameters));
     Value::Object(methods)
@@ -146,16 +140,20 @@ fn query_parameter(parameter: &Parameter) -> Value {
     object.insert("name".to_owned(), parameter.name.clone().into());
     object.insert("in".to_owned(), "query".into());
     object.insert("required".to_owned(), parameter.required.into());
-    object.insert("format".to_owned(), parameter.data_type.clone().into());
+    let data_type = parameter.data_type.as_str();
     if parameter.variadic {
         object.insert("type".to_owned(), "array".into());
         object.insert("collectionFormat".to_owned(), "multi".into());
-        put(&mut object, "items", array_items(&parameter.data_type));
+        let element = data_type.strip_suffix("[]").unwrap_or(data_type);
+        let mut items = Map::new();
+        put(&mut items, "type", type_of(element));
+        items.insert("format".to_owned(), element.into());
+        object.insert("items".to_owned(), items.into());
     } else {
-        object.insert(
-            "type".to_owned(),
-            type_of(&parameter.data_type).unwrap_or("string").into(),
-        );
+        object.insert("format".to_owned(), data_type.into());
+        // An array is written as `{1,2}`, and anything needs a type in a query.
+        let kind = type_of(data_type).filter(|kind| *kind != "array");
+        object.insert("type".to_owned(), kind.unwrap_or("string").into());
     }
     Value::Object(object)
 }
@@ -181,6 +179,8 @@ fn body_parameter(function: &Function) -> Value {
     if !required.is_empty() {
         schema.insert("required".to_owned(), required.into());
     }
-    schema.insert("properties".to_owned(), properties.into());
+    if !properties.is_empty() {
+        schema.insert("properties".to_owned(), properties.into());
+    }
     json!({ "required": true, "name": "args", "in": "body", "schema": schema })
 }

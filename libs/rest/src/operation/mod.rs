@@ -10,7 +10,7 @@ use crate::plan::call::CallPlan;
 use crate::plan::mutate::MutatePlan;
 use crate::plan::read::{ReadNode, Source};
 use crate::plan::{Parsed, Planner, Shape};
-use crate::request::preferences::{Count, Representation};
+use crate::request::preferences::Count;
 use crate::schema::{Schema, Volatility};
 use crate::settings::{EngineSettings, OpenApiMode};
 use crate::sql::{self, BodyFormat, Statement, Total};
@@ -40,7 +40,7 @@ impl Operation {
         parsed: &Parsed,
         name: &str,
     ) -> Result<Self, RestError> {
-        let relation = planner.relation(name)?;
+        let relation = planner.relation(name, &parsed.query)?;
         let content = answer::choose_for_relation(planner, parsed, &relation.name)?;
         let mut node = planner.read(
             Source::Relation(relation.name.clone()),
@@ -48,7 +48,7 @@ impl Operation {
             &relation.name,
             &parsed.query,
             parsed.window,
-            true,
+            false,
         )?;
         node.cap(planner.settings.max_rows);
         Ok(Self {
@@ -122,7 +122,7 @@ impl Operation {
             Kind::Read(node) => sql::read_statement(node, format, total(parsed, settings), cap),
             Kind::Write(plan) => sql::mutate_statement(plan, format, cap),
             Kind::Call(plan) => {
-                sql::call_statement(plan, format, parsed.preferences.count.is_some(), cap)
+                sql::call_statement(plan, format, parsed.preferences.counts_rows(), cap)
             }
             Kind::Describe(_) => {
                 let follow = settings.openapi_mode == OpenApiMode::FollowPrivileges;
@@ -144,7 +144,7 @@ impl Operation {
     }
 
     /// The statement whose plan estimates the total.
-    pub(crate) fn explain(&self, parsed: &Parsed, settings: &EngineSettings) -> Option<Statement> {
+    pub(crate) fn explain(&self, parsed: &Parsed) -> Option<Statement> {
         let Kind::Read(node) = &self.kind else {
             return None;
         };
@@ -152,8 +152,7 @@ impl Operation {
             return None;
         }
         match parsed.preferences.count {
-            Some(Count::Planned) => Some(sql::explain_count(node)),
-            Some(Count::Estimated) if settings.max_rows.is_some() => Some(sql::explain_count(node)),
+            Some(Count::Planned | Count::Estimated) => Some(sql::explain_count(node)),
             _ => None,
         }
     }
@@ -168,8 +167,11 @@ impl Operation {
             return;
         };
         answered.total = match (parsed.preferences.count, answered.total, settings.max_rows) {
-            (Some(Count::Estimated), Some(counted), Some(max_rows)) => {
-                let over = u64::try_from(counted).is_ok_and(|counted| counted > max_rows);
+            (Some(Count::Estimated), Some(counted), max_rows) => {
+                // Without a maximum, every number of rows is over it.
+                let over = max_rows.is_none_or(|maximum| {
+                    u64::try_from(counted).is_ok_and(|counted| counted > maximum)
+                });
                 Some(if over { counted.max(estimate) } else { counted })
             }
             _ => Some(estimate),
@@ -214,13 +216,8 @@ impl Operation {
         let limited = parsed.preferences.enforced_max_affected().is_some();
         match &self.kind {
             Kind::Read(_) | Kind::Describe(_) => false,
-            Kind::Write(_) => {
-                let shows = parsed.preferences.representation == Some(Representation::Full);
-                limited || parsed.method == http::Method::PUT || (self.content.single && shows)
-            }
-            Kind::Call(plan) => {
-                !plan.read_only && (limited || (self.content.single && plan.read.is_some()))
-            }
+            Kind::Write(_) => limited || parsed.method == http::Method::PUT || self.content.single,
+            Kind::Call(plan) => !plan.read_only && (limited || self.content.single),
         }
     }
 

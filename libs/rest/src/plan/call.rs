@@ -65,7 +65,13 @@ impl Planner<'_> {
                 .map(|(key, _)| key.clone())
                 .collect(),
         };
-        let choice = self.choose_function(parsed, name, &keys)?;
+        let choice = self.choose_function(parsed, name, &keys);
+        // Only as an unnamed argument an array may have anything in it.
+        let uneven = matches!(&parsed.payload, Some(Payload::Whole { is_array: true, .. }));
+        if uneven && !choice.as_ref().is_ok_and(|choice| choice.whole_body) {
+            return Err(RestError::uneven_keys());
+        }
+        let choice = choice?;
         let arguments = arguments(parsed, &choice, &keys);
         let function = choice.function;
         let read = match &function.returns {
@@ -85,7 +91,7 @@ impl Planner<'_> {
                 let name = relation.map_or(&function.name, |relation| &relation.name);
                 let window = parsed.window;
                 let mut read =
-                    self.read(Source::Result, shape, name, &parsed.query, window, true)?;
+                    self.read(Source::Result, shape, name, &parsed.query, window, false)?;
                 read.cap(self.settings.max_rows);
                 Some(read)
             }

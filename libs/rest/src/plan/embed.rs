@@ -7,16 +7,19 @@ use serde_json::{Value, json};
 use super::Planner;
 use super::read::{ReadNode, Source};
 use crate::error::RestError;
-use crate::request::select::SelectRelation;
-use crate::schema::ObjectName;
+use crate::request::query::Query;
+use crate::request::select::{SelectItem, SelectRelation};
 use crate::schema::relationships::{Cardinality, Relationship};
 use crate::schema::similar;
+use crate::schema::{ObjectName, Relation};
 
 /// An embedded resource in its parent.
 #[derive(Debug, Clone)]
 pub(crate) struct Embed {
-    /// Key in the parent's object, and the name that filters use.
+    /// Key in the parent's object: the alias, or the name.
     pub(crate) label: String,
+    /// What `select` calls the resource; filters may use this name too.
+    pub(crate) name: String,
     pub(crate) link: Link,
     pub(crate) to_one: bool,
     pub(crate) inner: bool,
@@ -69,6 +72,21 @@ impl Link {
 }
 
 impl Planner<'_> {
+    /// A relation of the request's schema. Of one that is not there, it is told first what cannot
+    /// be embedded in it.
+    pub(crate) fn relation(&self, name: &str, query: &Query) -> Result<&Arc<Relation>, RestError> {
+        if let Some(relation) = self.schema.relation(self.profile, name) {
+            return Ok(relation);
+        }
+        let source = ObjectName::new(self.profile, name);
+        for item in &query.select {
+            if let SelectItem::Relation(wanted) = item {
+                self.find_relationship(&source, wanted)?;
+            }
+        }
+        Err(RestError::undefined_table(self.profile, name))
+    }
+
     /// The one relationship between `parent` and what `wanted` names, with its hint.
     ///
     /// The name is that of a table or view, of a foreign key constraint, or of a foreign key
@@ -146,12 +164,9 @@ fn fits(relationship: &Relationship, name: &str, hint: Option<&str>) -> bool {
             let by_key = matches!(
                 relationship.cardinality,
                 Cardinality::ManyToOne | Cardinality::OneToOne
-            ) && (single_column(|pair| &pair.0, name)
-                && !relationship.source_is_view
-                && !relationship.target_is_view);
+            ) && (single_column(|pair| &pair.0, name) && !relationship.target_is_view);
             let by_constraint = relationship.constraint == name
                 && !relationship.constraint.is_empty()
-                && !relationship.source_is_view
                 && !relationship.target_is_view;
             by_target || by_key || by_constraint
         }

@@ -47,9 +47,10 @@ pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Pars
     let preferences = Preferences::parse(&request.headers);
     preferences.check()?;
     let is_function = matches!(request.target, Target::Function(_));
-    check_method(&method, is_function)?;
+    check_method(&method, &request.target)?;
     let reads = matches!(method, Method::GET | Method::HEAD);
     let query = query::parse(&request.query, is_function && reads)?;
+    let window = top_window(&method, request, &query)?;
     let content_type = media::content_type(&request.headers);
     let purpose = if is_function {
         Purpose::Arguments
@@ -67,7 +68,6 @@ pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Pars
             )
         })
         .transpose()?;
-    let window = top_window(&method, request, &query)?;
     Ok(Parsed {
         method,
         target: request.target.clone(),
@@ -81,17 +81,12 @@ pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Pars
     })
 }
 
-fn check_method(method: &Method, is_function: bool) -> Result<(), RestError> {
-    match *method {
-        Method::PUT | Method::PATCH | Method::DELETE if is_function => {
-            Err(RestError::rpc_method(method.as_str()))
-        }
-        Method::GET
-        | Method::HEAD
-        | Method::POST
-        | Method::PUT
-        | Method::PATCH
-        | Method::DELETE => Ok(()),
+fn check_method(method: &Method, target: &Target) -> Result<(), RestError> {
+    match (method, target) {
+        (&Method::GET | &Method::HEAD | &Method::OPTIONS, _)
+        | (&Method::POST, Target::Relation(_) | Target::Function(_))
+        | (&Method::PUT | &Method::PATCH | &Method::DELETE, Target::Relation(_)) => Ok(()),
+        (_, Target::Function(_)) => Err(RestError::rpc_method(method.as_str())),
         _ => Err(RestError::unsupported_method(method.as_str())),
     }
 }

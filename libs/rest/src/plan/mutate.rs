@@ -91,34 +91,19 @@ pub(crate) struct Change {
 impl Planner<'_> {
     /// Plans POST, PUT, PATCH or DELETE on a relation.
     pub(crate) fn mutate(&self, parsed: &Parsed, name: &str) -> Result<MutatePlan, RestError> {
-        let target = self.relation(name).map_err(|error| {
+        let target = self.relation(name, &parsed.query).map_err(|error| {
             // PostgREST looks up the columns that are written, and has no table to look in.
-            if columns_given(parsed).is_empty() {
-                error
-            } else {
+            let is_found_missing = error.code() == "42P01";
+            if is_found_missing && !columns_given(parsed).is_empty() {
                 RestError::not_found()
+            } else {
+                error
             }
         })?;
         let target = target.clone();
         let full = parsed.preferences.representation == Some(Representation::Full);
         let headers_only = parsed.preferences.representation == Some(Representation::HeadersOnly);
-        let read = if full {
-            let shape = Shape::Relation(target.clone());
-            let mut read = self.read(
-                Source::Result,
-                shape,
-                &target.name,
-                &parsed.query,
-                Window::default(),
-                false,
-            )?;
-            for embed in &mut read.embeds {
-                embed.node.cap(self.settings.max_rows);
-            }
-            Some(read)
-        } else {
-            None
-        };
+        let read = self.representation(parsed, &target, full)?;
         let location = headers_only && parsed.method == Method::POST;
         let returning = match &read {
             Some(read) => returned_columns(read, &target),
@@ -144,11 +129,25 @@ impl Planner<'_> {
         })
     }
 
-    /// A relation of the request's schema.
-    pub(crate) fn relation(&self, name: &str) -> Result<&Arc<Relation>, RestError> {
-        self.schema
-            .relation(self.profile, name)
-            .ok_or_else(|| RestError::undefined_table(self.profile, name))
+    /// What the answer shows of the written rows. Where it shows none, resources that cannot be
+    /// embedded, and filters on resources that are not, are errors all the same.
+    fn representation(
+        &self,
+        parsed: &Parsed,
+        target: &Arc<Relation>,
+        full: bool,
+    ) -> Result<Option<ReadNode>, RestError> {
+        let query = &parsed.query;
+        if !full && !query.is_about_embeds() {
+            return Ok(None);
+        }
+        let shape = Shape::Relation(target.clone());
+        let window = Window::default();
+        let read = self.read(Source::Result, shape, &target.name, query, window, true);
+        match read {
+            Err(error) if full || error.code().starts_with("PGRST") => Err(error),
+            read => Ok(read.ok().filter(|_| full)),
+        }
     }
 
     fn insert(parsed: &Parsed, target: &Arc<Relation>) -> Result<Insert, RestError> {

@@ -70,8 +70,8 @@ impl Selected {
 }
 
 impl Planner<'_> {
-    /// Plans a tree below `source`. Filters of the root are left out when `root_filters` is unset,
-    /// because a write applied them already.
+    /// Plans a tree below `source`. With `written`, the rows of the root are those of a write: its
+    /// filters chose them already, and they are shown in the order and number in which they come.
     pub(crate) fn read(
         &self,
         source: Source,
@@ -79,13 +79,13 @@ impl Planner<'_> {
         name: &ObjectName,
         query: &Query,
         window: Window,
-        root_filters: bool,
+        written: bool,
     ) -> Result<ReadNode, RestError> {
         let mut count = 0;
         let mut root = self.node(source, shape, name, &query.select, &mut count)?;
         root.window = window;
         for (path, filter) in &query.filters {
-            if path.is_empty() && !root_filters {
+            if path.is_empty() && written {
                 continue;
             }
             let node = descend(&mut root, path)?;
@@ -93,12 +93,19 @@ impl Planner<'_> {
             node.predicates.push(predicate);
         }
         for (path, logic) in &query.logic {
-            if path.is_empty() && !root_filters {
+            if path.is_empty() && written {
                 continue;
             }
             let node = descend(&mut root, path)?;
             let predicate = Self::logic(node, logic)?;
             node.predicates.push(predicate);
+        }
+        if written {
+            return Ok(root);
+        }
+        // `select=` is everything, as long as nothing is embedded.
+        if root.select.is_empty() && root.embeds.is_empty() {
+            root.select.extend(expanded(&root.shape, Selected::Star));
         }
         for (path, terms) in &query.order {
             let node = descend(&mut root, path)?;
@@ -182,6 +189,7 @@ impl Planner<'_> {
                 .alias
                 .clone()
                 .unwrap_or_else(|| relation.name.clone()),
+            name: relation.name.clone(),
             link: Link::new(&found, &parent.source),
             to_one,
             inner: relation.inner,
@@ -206,7 +214,8 @@ impl Planner<'_> {
         }
         let field = Self::field(shape, &column.field)?;
         let found = shape.find(&field.name)?.column;
-        let plain = field.path.is_empty() && column.cast.is_none() && column.aggregate.is_none();
+        // A cast is one of what is shown, not of what is stored.
+        let plain = field.path.is_empty() && column.aggregate.is_none();
         // A path without alias is called by its last key; an aggregate by its function.
         let last_key = field.path.iter().rev().find_map(|step| step.key());
         let label = match (&column.alias, column.aggregate) {
@@ -228,16 +237,16 @@ impl Planner<'_> {
     }
 
     pub(crate) fn filter(node: &ReadNode, filter: &Filter) -> Result<Predicate, RestError> {
-        if let Some(index) = embed_position(node, &filter.field.name) {
-            return match filter.condition.operation {
-                Operation::Is(Truth::Null) if filter.field.path.is_empty() => {
-                    Ok(Predicate::Embed {
-                        index,
-                        present: filter.condition.negated,
-                    })
-                }
-                _ => Err(RestError::embed_filter(&filter.field.name)),
-            };
+        let is_null = filter.condition.operation == Operation::Is(Truth::Null);
+        // Any other condition is one on a column, even if an embedded resource has its name.
+        if is_null
+            && filter.field.path.is_empty()
+            && let Some(index) = embed_position(node, &filter.field.name)
+        {
+            return Ok(Predicate::Embed {
+                index,
+                present: filter.condition.negated,
+            });
         }
         Ok(Predicate::Filter {
             field: Self::field(&node.shape, &filter.field)?,
@@ -319,11 +328,9 @@ fn embed_position(node: &ReadNode, name: &str) -> Option<usize> {
 fn descend<'n>(root: &'n mut ReadNode, path: &EmbedPath) -> Result<&'n mut ReadNode, RestError> {
     let mut node = root;
     for name in path {
-        let position = embed_position(node, name).ok_or_else(|| RestError::not_embedded(name))?;
-        node = match node.embeds.get_mut(position) {
-            Some(embed) => &mut embed.node,
-            None => return Err(RestError::not_embedded(name)),
-        };
+        let mut embeds = node.embeds.iter_mut();
+        let embed = embeds.find(|embed| embed.label == *name || embed.name == *name);
+        node = &mut embed.ok_or_else(|| RestError::not_embedded(name))?.node;
     }
     Ok(node)
 }

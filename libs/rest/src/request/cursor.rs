@@ -272,7 +272,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Parses all of `source` with `rule`; `what` and `shown` are what the error quotes.
+/// Parses `source` with `rule`; `what` and `shown` are what the error quotes. Text after what the
+/// rule matched is ignored, as by PostgREST; rules that are not complete before the end say so.
 ///
 /// What was expected is only kept in a second run, after the first has failed.
 pub(crate) fn parse_as<'a, T>(
@@ -281,17 +282,12 @@ pub(crate) fn parse_as<'a, T>(
     source: &'a str,
     rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>,
 ) -> Result<T, RestError> {
-    let whole = |cursor: &mut Cursor<'a>| -> Parsed<T> {
-        let value = rule(cursor)?;
-        cursor.end()?;
-        Ok(value)
-    };
     let mut cursor = Cursor::new(source, None);
-    if let Ok(value) = whole(&mut cursor) {
+    if let Ok(value) = rule(&mut cursor) {
         return Ok(value);
     }
     let mut cursor = Cursor::new(source, Some(Blame::default()));
-    if let Ok(value) = whole(&mut cursor) {
+    if let Ok(value) = rule(&mut cursor) {
         return Ok(value);
     }
     let blame = cursor.blame.unwrap_or_default();

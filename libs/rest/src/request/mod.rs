@@ -25,6 +25,14 @@ pub(crate) const UNRESERVED: &percent_encoding::AsciiSet = &percent_encoding::NO
     .remove(b'_')
     .remove(b'~');
 
+/// Characters that need no escape in the query string of `Content-Location`.
+pub(crate) const CANONICAL: &percent_encoding::AsciiSet = &UNRESERVED
+    .remove(b'!')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*');
+
 /// What a path names.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {

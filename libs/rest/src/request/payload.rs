@@ -21,6 +21,8 @@ pub(crate) enum Payload {
         is_object: bool,
         is_empty_array: bool,
     },
+    /// A JSON document that has no keys for arguments: an array of anything, or a bare value.
+    Whole { text: Bytes, is_array: bool },
     /// JSON that is not looked into, because the `columns` parameter names the keys.
     Unchecked { text: Bytes, is_object: bool },
     /// Form fields: arguments of a function.
@@ -33,9 +35,10 @@ impl Payload {
     /// The bytes that PostgreSQL gets.
     pub(crate) fn text(&self) -> Bytes {
         match self {
-            Self::Json { text, .. } | Self::Unchecked { text, .. } | Self::Raw(text) => {
-                text.clone()
-            }
+            Self::Json { text, .. }
+            | Self::Whole { text, .. }
+            | Self::Unchecked { text, .. }
+            | Self::Raw(text) => text.clone(),
             Self::Fields(fields) => Bytes::from(fields_to_json(fields)),
         }
     }
@@ -44,7 +47,7 @@ impl Payload {
         match self {
             Self::Json { is_object, .. } | Self::Unchecked { is_object, .. } => *is_object,
             Self::Fields(_) => true,
-            Self::Raw(_) => false,
+            Self::Raw(_) | Self::Whole { .. } => false,
         }
     }
 
@@ -53,7 +56,7 @@ impl Payload {
         match self {
             Self::Json { keys, .. } => keys.clone(),
             Self::Fields(fields) => fields.iter().map(|(key, _)| key.clone()).collect(),
-            Self::Unchecked { .. } | Self::Raw(_) => BTreeSet::new(),
+            Self::Unchecked { .. } | Self::Raw(_) | Self::Whole { .. } => BTreeSet::new(),
         }
     }
 }
@@ -118,9 +121,12 @@ fn json(body: &Bytes, purpose: Purpose) -> Result<Payload, RestError> {
         Shape::Array(Some(keys)) => (keys, false, false),
         // As an argument without a name, any document will do.
         Shape::Uneven | Shape::Scalar if purpose == Purpose::Arguments => {
-            (BTreeSet::new(), false, false)
+            return Ok(Payload::Whole {
+                is_array: matches!(shape, Shape::Uneven),
+                text: body.clone(),
+            });
         }
-        Shape::Uneven => return Err(RestError::invalid_body("All object keys must match")),
+        Shape::Uneven => return Err(RestError::uneven_keys()),
         // A bare value has no rows in it.
         Shape::Scalar => return json(&Bytes::from_static(b"[]"), purpose),
     };
@@ -134,14 +140,22 @@ fn json(body: &Bytes, purpose: Purpose) -> Result<Payload, RestError> {
 
 /// CSV with a header line becomes a JSON array of objects; `NULL` means null.
 fn csv(body: &[u8]) -> Result<Payload, RestError> {
+    if body.is_empty() {
+        return Err(RestError::invalid_body(
+            "parse error (not enough input) at \"\"",
+        ));
+    }
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
     let invalid = |_| RestError::invalid_body("Invalid CSV body");
     let header = reader.headers().map_err(invalid)?.clone();
     let mut json = String::from("[");
     let mut empty = true;
+    let mut named = None;
     for record in reader.records() {
         let record = record.map_err(invalid)?;
-        if record.len() != header.len() {
+        // What is more than the header names is ignored. Lines may be shorter if all are.
+        let fields = record.len().min(header.len());
+        if *named.get_or_insert(fields) != fields {
             return Err(RestError::invalid_body(
                 "All lines must have same number of fields",
             ));
@@ -168,7 +182,11 @@ fn csv(body: &[u8]) -> Result<Payload, RestError> {
     json.push(']');
     Ok(Payload::Json {
         text: Bytes::from(json),
-        keys: header.iter().map(str::to_owned).collect(),
+        keys: header
+            .iter()
+            .take(named.unwrap_or_default())
+            .map(str::to_owned)
+            .collect(),
         is_object: false,
         is_empty_array: empty,
     })

@@ -93,7 +93,7 @@ impl Preferences {
                     first(&mut self.max_affected, number);
                 }
             }
-            ("", _) | ("params", "multiple-objects") => {}
+            ("", _) => {}
             _ => self.invalid.push(text.to_owned()),
         }
     }
@@ -112,6 +112,11 @@ impl Preferences {
             self.invalid.push(format!("timezone={zone}"));
         }
         self.check()
+    }
+
+    /// Rows are counted. The planner's estimate is only for reads.
+    pub(crate) fn counts_rows(&self) -> bool {
+        matches!(self.count, Some(Count::Exact | Count::Estimated))
     }
 
     /// The limit on affected rows counts only under strict handling.

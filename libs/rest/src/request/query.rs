@@ -36,6 +36,16 @@ pub(crate) struct Query {
     pub(crate) canonical: String,
 }
 
+impl Query {
+    /// Something is embedded, or a filter is on something that should be.
+    pub(crate) fn is_about_embeds(&self) -> bool {
+        let relation = |item: &SelectItem| matches!(item, SelectItem::Relation(_));
+        self.select.iter().any(relation)
+            || self.filters.iter().any(|(path, _)| !path.is_empty())
+            || self.logic.iter().any(|(path, _)| !path.is_empty())
+    }
+}
+
 /// Parses a raw query string (without `?`). With `arguments_allowed` (functions called by GET or
 /// HEAD), a parameter that is no condition becomes an argument instead of an error.
 pub(crate) fn parse(raw: &str, arguments_allowed: bool) -> Result<Query, RestError> {
@@ -162,11 +172,11 @@ fn canonical(pairs: &[(String, Option<String>)]) -> String {
             text.push(',');
         } else {
             text.push_str(if before.is_some() { "&" } else { "" });
-            text.extend(utf8_percent_encode(key, super::UNRESERVED));
+            text.extend(utf8_percent_encode(key, super::CANONICAL));
             text.push('=');
         }
         let value = value.as_deref().unwrap_or_default();
-        text.extend(utf8_percent_encode(value, super::UNRESERVED));
+        text.extend(utf8_percent_encode(value, super::CANONICAL));
         before = Some(key);
     }
     text
@@ -206,7 +216,13 @@ fn parse_logic(key: &str, value: &str) -> Result<(EmbedPath, Logic), RestError> 
     path.retain(|name| name != "not");
     let negation = if negated { "not." } else { "" };
     let source = format!("{negation}{word}{value}");
-    Ok((path, parse_as("logic tree", value, &source, logic::group)?))
+    let whole = |cursor: &mut Cursor<'_>| {
+        let group = logic::group(cursor)?;
+        // A parenthesis inside a value ends the group: what follows must not be lost in silence.
+        cursor.end()?;
+        Ok(group)
+    };
+    Ok((path, parse_as("logic tree", value, &source, whole)?))
 }
 
 fn parse_filter(

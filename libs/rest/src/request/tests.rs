@@ -145,7 +145,11 @@ fn bodies_are_looked_at_but_not_changed() {
     assert!(read(r#"{"a":1"#, MediaType::Json).is_err());
     let csv = read("a,b\n1,\"x \"\"y\"\"\"\nNULL,\n", MediaType::Csv).unwrap();
     assert_eq!(csv.text(), r#"[{"a":"1","b":"x \"y\""},{"a":null,"b":""}]"#);
-    assert!(read("a,b\n1\n", MediaType::Csv).is_err());
+    assert!(read("a,b\n1,2\n3\n", MediaType::Csv).is_err());
+    let short = read("a,b\n1\n", MediaType::Csv).unwrap();
+    assert_eq!(short.keys(), ["a".to_owned()].into());
+    let long = read("a\n1,2\n3\n", MediaType::Csv).unwrap();
+    assert_eq!(long.text(), r#"[{"a":"1"},{"a":"3"}]"#);
     assert!(matches!(
         read("5", MediaType::Json),
         Ok(Payload::Json {

@@ -57,12 +57,15 @@ pub(super) fn build(
         }
     }
     let mut by_name: HashMap<ObjectName, Vec<Arc<Function>>> = HashMap::new();
-    for row in functions.iter().filter(|row| row.exposed) {
+    for row in functions.iter().filter(|row| row.exposed && callable(row)) {
         let function = function(row, &names);
         by_name
             .entry(function.name.clone())
             .or_default()
             .push(Arc::new(function));
+    }
+    for overloads in by_name.values_mut() {
+        overloads.sort_by(|a, b| overload_order(a).cmp(&overload_order(b)));
     }
     Schema {
         relations,
@@ -208,11 +211,11 @@ fn computed_relationship(
 ) -> Option<Relationship> {
     let source = names.get(&row.row_argument?)?.clone();
     let target = names.get(&row.return_relation)?.clone();
-    row.returns_set.then(|| Relationship {
+    Some(Relationship {
         is_self: source == target,
         source,
         target,
-        cardinality: if row.one_row {
+        cardinality: if row.one_row || !row.returns_set {
             Cardinality::ManyToOne
         } else {
             Cardinality::OneToMany
@@ -221,8 +224,33 @@ fn computed_relationship(
         columns: Vec::new(),
         source_is_view: false,
         target_is_view: false,
+        is_inverse: false,
         function: Some(ObjectName::new(&row.schema, &row.name)),
     })
+}
+
+/// Functions of one name are told in this order: by the number of parameters, the comment, the
+/// parameters.
+fn overload_order(function: &Function) -> (usize, Option<&str>, Vec<(&str, &str)>) {
+    let parameters = function.parameters.iter();
+    (
+        function.parameters.len(),
+        function.comment.as_deref(),
+        parameters
+            .map(|parameter| (parameter.name.as_str(), parameter.data_type.as_str()))
+            .collect(),
+    )
+}
+
+/// A function without names for its arguments takes only a request's body.
+fn callable(row: &FunctionRow) -> bool {
+    const BODIES: [&str; 5] = ["bytea", "json", "jsonb", "text", "xml"];
+    match row.input_types.as_slice() {
+        [] => true,
+        _ if !row.argument_names.is_empty() => true,
+        [only] => BODIES.contains(&only.as_str()),
+        _ => false,
+    }
 }
 
 fn function(row: &FunctionRow, names: &HashMap<u32, ObjectName>) -> Function {
@@ -231,7 +259,7 @@ fn function(row: &FunctionRow, names: &HashMap<u32, ObjectName>) -> Function {
         Returns::Void
     } else if row.return_kind == 'c' {
         Returns::Row(names.get(&row.return_relation).cloned())
-    } else if row.returns_record || !out_columns.is_empty() {
+    } else if !out_columns.is_empty() {
         Returns::Row(None)
     } else {
         Returns::Scalar

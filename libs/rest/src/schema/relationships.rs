@@ -56,8 +56,30 @@ pub(crate) struct Relationship {
     /// The source, the target: is a view.
     pub(crate) source_is_view: bool,
     pub(crate) target_is_view: bool,
+    /// The foreign key is the target's.
+    pub(crate) is_inverse: bool,
     /// The function, for a computed relationship.
     pub(crate) function: Option<ObjectName>,
+}
+
+impl Relationship {
+    /// Relationships of one source are told in this order.
+    fn order(&self) -> (&ObjectName, bool, u8, [&str; 3]) {
+        let (rank, names) = match &self.cardinality {
+            Cardinality::OneToMany => (0, [self.constraint.as_str(), "", ""]),
+            Cardinality::ManyToOne => (1, [self.constraint.as_str(), "", ""]),
+            Cardinality::OneToOne => (2, [self.constraint.as_str(), "", ""]),
+            Cardinality::ManyToMany(junction) => (
+                3,
+                [
+                    junction.table.name.as_str(),
+                    &junction.source_constraint,
+                    &junction.target_constraint,
+                ],
+            ),
+        };
+        (&self.target, self.is_self, rank, names)
+    }
 }
 
 type Relations = HashMap<ObjectName, Arc<Relation>>;
@@ -85,6 +107,7 @@ pub(crate) fn derive(
                     is_self: source == target,
                     source_is_view: source != key.source,
                     target_is_view: target != key.target,
+                    is_inverse: false,
                     function: None,
                     source: source.clone(),
                     target,
@@ -99,6 +122,9 @@ pub(crate) fn derive(
         all.entry(relationship.source.clone())
             .or_default()
             .push(Arc::new(relationship));
+    }
+    for relationships in all.values_mut() {
+        relationships.sort_by(|a, b| a.order().cmp(&b.order()));
     }
     all
 }
@@ -133,6 +159,7 @@ fn inverted(relationship: &Relationship) -> Relationship {
         is_self: relationship.is_self,
         source_is_view: relationship.target_is_view,
         target_is_view: relationship.source_is_view,
+        is_inverse: true,
         function: None,
     }
 }
@@ -144,7 +171,8 @@ fn many_to_many(
     direct: &[Relationship],
 ) -> Vec<Relationship> {
     let mut by_table: HashMap<&ObjectName, Vec<&Relationship>> = HashMap::new();
-    for relationship in direct {
+    let pointing = |r: &&Relationship| r.cardinality == Cardinality::ManyToOne;
+    for relationship in direct.iter().filter(pointing) {
         by_table
             .entry(&relationship.source)
             .or_default()
@@ -187,6 +215,7 @@ fn many_to_many(
                     is_self: left.target == right.target,
                     source_is_view: left.target_is_view,
                     target_is_view: right.target_is_view,
+                    is_inverse: false,
                     function: None,
                 });
             }

@@ -70,7 +70,6 @@ pub(super) const FUNCTIONS: &str = concat!(
      coalesce(p.proargmodes::text[], '{}'), p.pronargdefaults, p.proretset, p.provolatile, \
      format_type(p.prorettype, null), \
      coalesce(b.typtype, t.typtype), coalesce(nullif(b.typrelid, 0), t.typrelid), \
-     p.prorettype = 'record'::regtype, \
      coalesce(p.proconfig, '{}'), a.typrelid, p.prorows = 1, n.nspname = ANY ($1::text[]), \
      CASE WHEN t.typtype = 'd' AND t.typname ~ '^[^/]+/[^/]+$' THEN t.typname::text END, \
      p.oid, p.prosrc ~* 'prepare' OR y.lanname NOT IN ('sql', 'plpgsql', 'c', 'internal') \
@@ -115,8 +114,8 @@ pub(super) const REPRESENTATIONS: &str = "SELECT format_type(k.castsource, null)
      p.proname::text FROM pg_cast k JOIN pg_proc p ON p.oid = k.castfunc \
      JOIN pg_namespace n ON n.oid = p.pronamespace \
      JOIN pg_type s ON s.oid = k.castsource JOIN pg_type t ON t.oid = k.casttarget \
-     WHERE (s.typtype = 'd' AND t.oid = 'json'::regtype) \
-     OR (t.typtype = 'd' AND s.oid IN ('json'::regtype, 'text'::regtype))";
+     WHERE k.castcontext = 'i' AND ((s.typtype = 'd' AND t.oid = 'json'::regtype) \
+     OR (t.typtype = 'd' AND s.oid IN ('json'::regtype, 'text'::regtype)))";
 
 /// `ALTER ROLE … SET` of the roles that the login role may become, as far as it may set them.
 pub(super) const ROLE_SETTINGS: &str = "SELECT r.rolname::text, split_part(x.entry, '=', 1), \
@@ -237,7 +236,6 @@ pub(super) struct FunctionRow {
     pub(super) return_type: String,
     pub(super) return_kind: char,
     pub(super) return_relation: u32,
-    pub(super) returns_record: bool,
     pub(super) settings: Vec<String>,
     /// Relation whose row the only argument is.
     pub(super) row_argument: Option<u32>,
@@ -265,14 +263,13 @@ impl FunctionRow {
             return_type: row.get(10)?,
             return_kind: letter(row, 11)?,
             return_relation: row.get(12)?,
-            returns_record: row.get(13)?,
-            settings: row.get(14)?,
-            row_argument: row.get(15)?,
-            one_row: row.get(16)?,
-            exposed: row.get(17)?,
-            media: row.get(18)?,
-            oid: row.get(19)?,
-            prepares: row.get(20)?,
+            settings: row.get(13)?,
+            row_argument: row.get(14)?,
+            one_row: row.get(15)?,
+            exposed: row.get(16)?,
+            media: row.get(17)?,
+            oid: row.get(18)?,
+            prepares: row.get(19)?,
         })
     }
 }

@@ -164,6 +164,10 @@ fn compare(
         _ => value.to_owned(),
     };
     match quantifier {
+        // A pattern is no value of the domain.
+        None if matches!(operator, Operator::Like | Operator::ILike) => {
+            sql.value(value);
+        }
         None => single(sql, target, value),
         Some(quantifier) => {
             sql.push(if quantifier == Quantifier::Any {

@@ -272,10 +272,15 @@ async fn doubt_and_absence_are_explained() {
             .status,
         200
     );
+    // Only null can be asked of an embedded resource: this is a condition on a column.
     let bad = world
         .get("/films?select=id,directors(id)&directors=eq.1")
         .await;
-    assert_eq!(bad.fault(), (400, "PGRST120".to_owned()));
+    assert_eq!(bad.fault(), (400, "42703".to_owned()));
+    let column = world
+        .rows("/films?select=id,director_id:directors(id)&director_id=eq.2&order=id")
+        .await;
+    assert_eq!(column[0], json!({"id":3,"director_id":{"id":2}}));
     let related = world
         .get("/directors?select=id,films(id)&order=films(id)")
         .await;

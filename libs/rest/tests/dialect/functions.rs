@@ -53,6 +53,25 @@ async fn calls_by_post_take_a_json_object() {
 }
 
 #[tokio::test]
+async fn only_an_unnamed_argument_may_be_any_list() {
+    let world = World::new().await;
+    for body in ["[1,2]", r#"[{"a":1},{"b":2}]"#] {
+        let answer = world.send("POST /rpc/add", &[JSON], body).await;
+        assert_eq!(answer.fault(), (400, "PGRST102".to_owned()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_values_may_be_asked_for() {
+    let world = World::new().await;
+    let object = ["Accept: application/vnd.pgrst.object+json"];
+    let one = world.send("GET /rpc/numbers?n=1", &object, "").await;
+    assert_eq!(one.json(), json!({"pgrst_scalar":1}));
+    let more = world.send("GET /rpc/numbers?n=2", &object, "").await;
+    assert_eq!(more.fault(), (406, "PGRST116".to_owned()));
+}
+
+#[tokio::test]
 async fn calls_by_get_take_the_query_string() {
     let world = World::new().await;
     let cases = [

@@ -10,6 +10,7 @@
 
 mod bare_writes;
 mod embedding;
+mod embedding_names;
 mod errors;
 mod functions;
 mod isolation;

@@ -51,6 +51,8 @@ async fn the_root_describes_what_the_role_sees() {
         (&items["name"]["default"], &items["amount"]["default"]),
         (&json!("nameless"), &json!(7))
     );
+    assert_eq!(items["id"].get("default"), None, "not a constant");
+    assert_eq!(films["properties"]["feeling"]["format"], "public.mood");
     assert_eq!(
         items["id"]["description"],
         "Note:\nThis is a Primary Key.<pk/>"
@@ -58,15 +60,22 @@ async fn the_root_describes_what_the_role_sees() {
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.contains_key("/rpc/add") && paths.contains_key("/french_films"));
     assert!(!paths.contains_key("/locked"), "no privilege, no path");
+    assert_eq!(
+        paths["/rpc/nothing"]["post"]["parameters"][0]["schema"],
+        json!({"type":"object"}),
+        "no arguments, no properties"
+    );
     assert!(
-        paths["/rpc/nothing"].get("get").is_none(),
-        "volatile functions are posted to"
+        !paths.contains_key("/rpc/full_name"),
+        "a computed column is no function to call"
     );
     assert_eq!(world.send("HEAD /", &[], "").await.status, 200);
-    assert_eq!(
-        world.send("POST /", &[], "{}").await.fault(),
-        (405, "PGRST117".to_owned())
-    );
+    for body in ["{}", "not json"] {
+        assert_eq!(
+            world.send("POST /", &[], body).await.fault(),
+            (405, "PGRST117".to_owned())
+        );
+    }
     let refused = world.send("GET /", &["Accept: text/csv"], "").await;
     assert_eq!(refused.fault(), (406, "PGRST107".to_owned()));
 }
@@ -87,7 +96,7 @@ async fn a_setting_decides_what_is_described() {
             &document["basePath"],
             &document["schemes"]
         ),
-        (&json!("example.org"), &json!("/api"), &json!(["https"]))
+        (&json!("example.org:443"), &json!("/api"), &json!(["https"]))
     );
     let world = World::with(with(OpenApiMode::Disabled)).await;
     let answer = world.get("/").await;

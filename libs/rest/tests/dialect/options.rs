@@ -8,7 +8,7 @@ async fn options_lists_the_methods() {
     let cases = [
         ("/films", "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"),
         ("/keyless", "OPTIONS,GET,HEAD,POST,PATCH,DELETE"),
-        ("/rpc/add", "OPTIONS,GET,HEAD,POST"),
+        ("/rpc/greet", "OPTIONS,GET,HEAD,POST"),
         ("/rpc/nothing", "OPTIONS,POST"),
         ("/", "OPTIONS,GET,HEAD"),
     ];
@@ -21,4 +21,7 @@ async fn options_lists_the_methods() {
         );
     }
     assert_eq!(world.send("OPTIONS /nowhere", &[], "").await.status, 404);
+    // There is no function of this name without arguments.
+    let needs_arguments = world.send("OPTIONS /rpc/add", &[], "").await;
+    assert_eq!(needs_arguments.fault(), (404, "PGRST202".to_owned()));
 }

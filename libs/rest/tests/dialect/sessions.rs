@@ -96,6 +96,11 @@ async fn profiles_switch_schemas() {
         .send("POST /things", &headers, r#"{"id":2,"name":"new"}"#)
         .await;
     assert_eq!(answer.json(), json!([{"id":2,"name":"new"}]));
+    assert_eq!(answer.header("content-profile"), "other");
+    let silent = world
+        .send("POST /things", &headers[..1], r#"{"id":3,"name":"new"}"#)
+        .await;
+    assert_eq!((silent.status, silent.header("content-profile")), (201, ""));
     let answer = world
         .send("POST /rpc/where_am_i", &["Content-Profile: other"], "{}")
         .await;

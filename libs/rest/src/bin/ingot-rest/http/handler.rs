@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Method, Request, StatusCode};
+use ::http::{Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use hyper::ext::ReasonPhrase;
 use ingot_rest::{Response, RestError, Session, Target};
 use percent_encoding::percent_decode_str;
 
@@ -49,7 +50,7 @@ async fn answer_request(
     who: &mut Option<Caller>,
 ) -> Answer {
     let (parts, body) = request.into_parts();
-    let Some(target) = target(running, &parts.method, parts.uri.path()) else {
+    let Some(target) = target(running, parts.uri.path()) else {
         return answer(
             StatusCode::NOT_FOUND,
             "application/json; charset=utf-8",
@@ -109,7 +110,7 @@ fn session(
 }
 
 /// What a path names: `/`, `/<relation>` or `/rpc/<function>`.
-fn target(running: &Running, method: &Method, path: &str) -> Option<Target> {
+fn target(running: &Running, path: &str) -> Option<Target> {
     let path = path.strip_prefix('/')?;
     let path = path.strip_suffix('/').unwrap_or(path);
     let decoded = |text| {
@@ -120,10 +121,8 @@ fn target(running: &Running, method: &Method, path: &str) -> Option<Target> {
     };
     match path.split_once('/') {
         None if path.is_empty() => match &running.settings.root_function {
-            Some(function) if matches!(*method, Method::GET | Method::HEAD) => {
-                Some(Target::Function(function.clone()))
-            }
-            _ => Some(Target::Root),
+            Some(function) => Some(Target::Function(function.clone())),
+            None => Some(Target::Root),
         },
         None => decoded(path).map(Target::Relation),
         Some(("rpc", name)) if !name.contains('/') => decoded(name).map(Target::Function),
@@ -133,6 +132,10 @@ fn target(running: &Running, method: &Method, path: &str) -> Option<Target> {
 
 fn of(response: Response) -> Answer {
     let mut answer = Answer::new(Full::<Bytes>::new(response.body));
+    let reason = response.reason.map(String::into_bytes);
+    if let Some(Ok(reason)) = reason.map(ReasonPhrase::try_from) {
+        answer.extensions_mut().insert(reason);
+    }
     *answer.status_mut() = response.status;
     *answer.headers_mut() = response.headers;
     answer
