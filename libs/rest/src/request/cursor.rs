@@ -272,11 +272,24 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Parses `source` with `rule`; `what` and `shown` are what the error quotes. Text after what the
-/// rule matched is ignored, as by PostgREST; rules that are not complete before the end say so.
+/// Parses all of `source` with `rule`; `what` and `shown` are what the error quotes.
+pub(crate) fn parse_as<'a, T>(
+    what: &str,
+    shown: &str,
+    source: &'a str,
+    rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>,
+) -> Result<T, RestError> {
+    parse_start_as(what, shown, source, |cursor| {
+        let value = rule(cursor)?;
+        cursor.end()?;
+        Ok(value)
+    })
+}
+
+/// Parses `source` with `rule` and ignores what follows, as PostgREST does.
 ///
 /// What was expected is only kept in a second run, after the first has failed.
-pub(crate) fn parse_as<'a, T>(
+pub(crate) fn parse_start_as<'a, T>(
     what: &str,
     shown: &str,
     source: &'a str,

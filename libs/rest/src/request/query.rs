@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use percent_encoding::utf8_percent_encode;
 
 use super::condition::{Condition, Filter, ValueEnd, condition};
-use super::cursor::{Cursor, parse_as};
+use super::cursor::{Cursor, parse_as, parse_start_as};
 use super::field::{Field, JsonStep, delimiter, json_path, name};
 use super::logic::{self, Logic};
 use super::order::{self, OrderTerm};
@@ -216,13 +216,7 @@ fn parse_logic(key: &str, value: &str) -> Result<(EmbedPath, Logic), RestError> 
     path.retain(|name| name != "not");
     let negation = if negated { "not." } else { "" };
     let source = format!("{negation}{word}{value}");
-    let whole = |cursor: &mut Cursor<'_>| {
-        let group = logic::group(cursor)?;
-        // A parenthesis inside a value ends the group: what follows must not be lost in silence.
-        cursor.end()?;
-        Ok(group)
-    };
-    Ok((path, parse_as("logic tree", value, &source, whole)?))
+    Ok((path, parse_as("logic tree", value, &source, logic::group)?))
 }
 
 fn parse_filter(
@@ -232,7 +226,7 @@ fn parse_filter(
     arguments_allowed: bool,
 ) -> Result<(), RestError> {
     let path = tree_path(key);
-    let condition = parse_as("filter", value, value, |cursor| {
+    let condition = parse_start_as("filter", value, value, |cursor| {
         condition(cursor, ValueEnd::Parameter)
     });
     let condition: Condition = match condition {

@@ -18,6 +18,7 @@ async fn bad_queries_are_explained() {
         ("/films?or=(id.eq.1", "PGRST100"),
         ("/films?or=id.eq.1", "PGRST100"),
         ("/films?select=id,(", "PGRST100"),
+        ("/films?select=id)", "PGRST100"),
         ("/films?order=id.sideways", "PGRST100"),
         ("/films?id=eq.%00", "PGRST100"),
         ("/films?id=eq.%ff", "PGRST100"),
@@ -56,16 +57,10 @@ async fn bad_queries_are_explained() {
 }
 
 #[tokio::test]
-async fn text_after_what_is_complete_is_ignored() {
+async fn text_after_a_complete_condition_is_ignored() {
     let world = World::new().await;
-    for query in [
-        "select=id)x",
-        "select=id&id=in.(1)x",
-        "select=id&seen=is.trueish&id=eq.1",
-    ] {
-        let rows = world
-            .rows(&format!("/films?{query}&limit=1&order=id"))
-            .await;
+    for query in ["id=in.(1)x", "seen=is.trueish&id=eq.1"] {
+        let rows = world.rows(&format!("/films?select=id&{query}")).await;
         assert_eq!(rows, json!([{"id":1}]), "{query}");
     }
 }

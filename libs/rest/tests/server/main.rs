@@ -14,6 +14,8 @@ mod bare_writes;
 mod client;
 #[path = "../dialect/embedding.rs"]
 mod embedding;
+#[path = "../dialect/embedding_names.rs"]
+mod embedding_names;
 #[path = "../dialect/errors.rs"]
 mod errors;
 #[path = "../dialect/functions.rs"]
