@@ -80,3 +80,23 @@ async fn bad_bodies_are_refused() {
         .await;
     assert_eq!(answer.fault(), (400, "PGRST102".to_owned()));
 }
+
+#[tokio::test]
+async fn one_object_is_asked_of_a_write_that_shows_nothing_too() {
+    let world = World::new().await;
+    let object = "Accept: application/vnd.pgrst.object+json";
+    let answer = world
+        .send("PATCH /keyless", &[object], r#"{"b":"z"}"#)
+        .await;
+    assert_eq!(answer.fault(), (406, "PGRST116".to_owned()));
+    assert_eq!(answer.json()["details"], "The result contains 2 rows");
+    assert_eq!(
+        world.rows("/keyless?b=eq.z").await,
+        json!([]),
+        "rolled back"
+    );
+    let one = world
+        .send("PATCH /keyless?a=eq.1", &[object], r#"{"b":"z"}"#)
+        .await;
+    assert_eq!(one.status, 204);
+}

@@ -9,6 +9,7 @@
 )]
 
 mod bare_writes;
+mod counts;
 mod embedding;
 mod embedding_names;
 mod errors;

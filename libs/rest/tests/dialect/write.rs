@@ -262,26 +262,6 @@ async fn limits_restrict_writes() {
 }
 
 #[tokio::test]
-async fn one_object_is_asked_of_a_write_that_shows_nothing_too() {
-    let world = World::new().await;
-    let object = "Accept: application/vnd.pgrst.object+json";
-    let answer = world
-        .send("PATCH /keyless", &[object], r#"{"b":"z"}"#)
-        .await;
-    assert_eq!(answer.fault(), (406, "PGRST116".to_owned()));
-    assert_eq!(answer.json()["details"], "The result contains 2 rows");
-    assert_eq!(
-        world.rows("/keyless?b=eq.z").await,
-        json!([]),
-        "rolled back"
-    );
-    let one = world
-        .send("PATCH /keyless?a=eq.1", &[object], r#"{"b":"z"}"#)
-        .await;
-    assert_eq!(one.status, 204);
-}
-
-#[tokio::test]
 async fn what_was_written_comes_in_the_order_it_was_written() {
     let world = World::new().await;
     let body = r#"[{"name":"b"},{"name":"a"},{"name":"c"}]"#;

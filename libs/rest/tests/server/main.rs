@@ -12,6 +12,8 @@
 #[path = "../dialect/bare_writes.rs"]
 mod bare_writes;
 mod client;
+#[path = "../dialect/counts.rs"]
+mod counts;
 #[path = "../dialect/embedding.rs"]
 mod embedding;
 #[path = "../dialect/embedding_names.rs"]
