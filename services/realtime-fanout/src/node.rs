@@ -207,11 +207,21 @@ impl Node {
         let mut projects = self.pools.registry().iter();
         if let (Some(project), None) = (projects.next(), projects.next()) {
             let pool = self.pools.get(&project.id, LoginRole::Service)?;
+            let users = self.pools.get(&project.id, LoginRole::Authenticator)?;
+            let warm = Arc::new(AtomicBool::new(false));
             let database: Check = Box::new(move || {
-                let pool = pool.clone();
+                let (pool, users, warm) = (pool.clone(), users.clone(), Arc::clone(&warm));
                 Box::pin(async move {
                     let check = ingot_schema::check_current(&pool).await;
-                    check.map_err(|error| error.to_string())
+                    check.map_err(|error| error.to_string())?;
+                    // Its first clients often come all at once, from a node that stops. Later on
+                    // these connections may all be in use, which is no reason not to be ready.
+                    if !warm.load(Ordering::Relaxed) {
+                        let users = users.acquire().await;
+                        users.map_err(|error| error.to_string())?;
+                        warm.store(true, Ordering::Relaxed);
+                    }
+                    Ok(())
                 })
             });
             checks.push(("database", database));

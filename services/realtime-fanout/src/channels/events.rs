@@ -31,24 +31,21 @@ struct PublishArgument<'a> {
     payload: Option<&'a RawValue>,
 }
 
-/// The answer to a subscription; `channel` is echoed as it was sent.
+/// The answer to a subscription that is refused; `channel` is echoed as it was sent.
 #[derive(Serialize)]
-struct SubscribeAnswer<'a> {
+struct Refusal<'a> {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     channel: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    presence: Option<Presence<'a>>,
-    /// Whether messages since the one named may be lost; only where one was named.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    gap: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<Failure<'a>>,
+    error: Failure<'a>,
 }
 
-#[derive(Serialize)]
-struct Presence<'a> {
-    members: &'a RawValue,
+/// The answer to a subscription that stands. `members` is JSON, and may be long: it is copied and
+/// not looked at. `gap` says whether messages since the one named may be lost, where one was named.
+fn admission(channel: Option<&RawValue>, members: &str, gap: Option<bool>) -> String {
+    let channel = channel.map_or("null", RawValue::get);
+    let gap = gap.map_or_else(String::new, |gap| format!(r#","gap":{gap}"#));
+    format!(r#"{{"ok":true,"channel":{channel},"presence":{{"members":{members}}}{gap}}}"#)
 }
 
 #[derive(Serialize)]
@@ -101,9 +98,9 @@ async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack
             service::subscribe(membership, &channel, since).await
         }
     };
-    let answer = |answer: &SubscribeAnswer<'_>| {
+    let answer = |answer: &str| {
         if let Some(id) = ack {
-            membership.client.send(&ack_frame(id, &json(answer)));
+            membership.client.send(&ack_frame(id, answer));
         }
     };
     match subscribed {
@@ -111,21 +108,14 @@ async fn subscribe(membership: &mut Membership, argument: Option<&RawValue>, ack
             let gap = subscription.missed.as_ref();
             let (node, client) = (&membership.node, &membership.client);
             presence::enter(node, &subscription.room, client, |members| {
-                answer(&SubscribeAnswer {
-                    ok: true,
-                    channel,
-                    presence: serde_json::from_str(members)
-                        .ok()
-                        .map(|members| Presence { members }),
-                    gap: gap.map(|missed| matches!(missed, Missed::Forgotten)),
-                    error: None,
-                });
+                let gap = gap.map(|missed| matches!(missed, Missed::Forgotten));
+                answer(&admission(channel, members, gap));
             });
             if let Some(Missed::Known(replay)) = subscription.missed {
                 replay.run(&membership.client).await;
             }
         }
-        Err(error) => answer(&refusal(channel, error)),
+        Err(error) => answer(&json(&refusal(channel, error))),
     }
 }
 
@@ -138,18 +128,16 @@ fn refuse_subscription(membership: &Membership, argument: Option<&RawValue>, ack
     }
 }
 
-fn refusal(channel: Option<&RawValue>, error: SubscribeError) -> SubscribeAnswer<'_> {
+fn refusal(channel: Option<&RawValue>, error: SubscribeError) -> Refusal<'_> {
     let (code, message) = subscribe_failure(error);
-    SubscribeAnswer {
+    Refusal {
         ok: false,
         channel,
-        presence: None,
-        gap: None,
-        error: Some(Failure {
+        error: Failure {
             channel: None,
             code,
             message,
-        }),
+        },
     }
 }
 

@@ -35,8 +35,11 @@ pub(super) fn start(node: &Arc<Node>, room: &Arc<Room>) {
             let channel = channel.clone();
             let company = presence::feed(Arc::clone(node), Arc::clone(room), channel.clone());
             node.tasks.spawn({
-                let closed = closed.clone();
-                async move { closed.run_until_cancelled(Box::pin(company)).await }
+                let (closed, room) = (closed.clone(), Arc::clone(room));
+                async move {
+                    let company = async { tokio::join!(company, room.flush_for_ever()) };
+                    closed.run_until_cancelled(Box::pin(company)).await;
+                }
             });
             node.tasks.spawn(async move {
                 closed

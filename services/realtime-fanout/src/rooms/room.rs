@@ -6,14 +6,24 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use ingot_project::ProjectId;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::task::yield_now;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use super::log::{Entry, Log};
 use crate::presence::Roster;
 use crate::session::{Client, Frame, Offer, SocketId};
+
+/// How long news of who comes and goes may wait, for each member that is to hear it, and in all.
+const MOMENT: Duration = Duration::from_micros(50);
+const SHORTEST_MOMENT: Duration = Duration::from_millis(2);
+const LONGEST_MOMENT: Duration = Duration::from_millis(400);
+/// Members that are told before other tasks have their turn.
+const FLUSHED_AT_ONCE: usize = 100;
 
 /// Name of a room (contract, realtime §3).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,6 +65,8 @@ pub(crate) struct Room {
     /// Held by the one task that fills the log.
     pub(super) filling: tokio::sync::Mutex<()>,
     roster: Mutex<Roster>,
+    /// Frames of [`Room::emit_present`] wait.
+    deferred: Notify,
     /// Whether the feed is in place, if the room needs one: nothing published from then on is
     /// missed.
     fed: watch::Sender<bool>,
@@ -72,6 +84,7 @@ impl Room {
             log: Mutex::default(),
             filling: tokio::sync::Mutex::default(),
             roster: Mutex::default(),
+            deferred: Notify::new(),
             fed: watch::Sender::new(false),
             known: watch::Sender::new(false),
             closed: CancellationToken::new(),
@@ -107,10 +120,14 @@ impl Room {
     }
 
     pub(super) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn len(&self) -> usize {
         self.members
             .read()
             .unwrap_or_else(PoisonError::into_inner)
-            .is_empty()
+            .len()
     }
 
     /// Sends a frame to every member. One that does not take it is disconnected, and holds up
@@ -122,14 +139,40 @@ impl Room {
         }
     }
 
-    /// As [`Room::emit`], to those who know who is here, without `except`.
+    /// Tells all who know who is here, without `except`, a moment later: when many come and go,
+    /// each is told of many in one go.
     pub(crate) fn emit_present(&self, frame: &Frame, except: Option<&SocketId>) {
         let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
         for (socket, seat) in members.iter() {
             if Some(socket) != except && seat.present.load(Ordering::Relaxed) {
-                seat.client.send(frame);
+                seat.client.defer(frame);
             }
         }
+        drop(members);
+        self.deferred.notify_one();
+    }
+
+    /// Writes what [`Room::emit_present`] left waiting; never ends.
+    pub(super) async fn flush_for_ever(&self) {
+        loop {
+            self.deferred.notified().await;
+            // The more there are, the more happens, and the more it costs to tell them of it.
+            let members = u32::try_from(self.len()).unwrap_or(u32::MAX);
+            let moment = MOMENT.saturating_mul(members);
+            sleep(moment.clamp(SHORTEST_MOMENT, LONGEST_MOMENT)).await;
+            for some in self.clients().chunks(FLUSHED_AT_ONCE) {
+                for client in some {
+                    client.flush_deferred();
+                }
+                yield_now().await;
+            }
+        }
+    }
+
+    fn clients(&self) -> Vec<Arc<Client>> {
+        let members = self.members.read().unwrap_or_else(PoisonError::into_inner);
+        let clients = members.values().map(|seat| Arc::clone(&seat.client));
+        clients.collect()
     }
 
     /// A member knows who is here.

@@ -67,6 +67,23 @@ impl Client {
         }
     }
 
+    /// As [`Client::send`], but the frame has time until [`Client::flush_deferred`].
+    pub(crate) fn defer(&self, frame: &Frame) {
+        if !self.session.link.is_joined() {
+            return;
+        }
+        match self.session.defer(frame) {
+            Offer::Taken => {}
+            Offer::Full => self.disconnect("slow"),
+            Offer::Gone => self.disconnect("closed"),
+        }
+    }
+
+    /// Writes what had time.
+    pub(crate) fn flush_deferred(&self) {
+        self.session.flush_deferred();
+    }
+
     /// Sends a frame, or queues it if there is space.
     pub(crate) fn offer(&self, frame: &Frame) -> Offer {
         self.offer_all(std::slice::from_ref(frame)).1

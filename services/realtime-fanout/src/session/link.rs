@@ -88,6 +88,21 @@ impl Session {
         }
     }
 
+    /// Queues a frame that has time until [`Session::flush_deferred`].
+    pub(crate) fn defer(&self, frame: &Frame) -> Offer {
+        match &self.carrier {
+            Carrier::Websocket(socket) => socket.defer(frame),
+            Carrier::Library(_) => self.offer(frame),
+        }
+    }
+
+    /// Writes what had time.
+    pub(crate) fn flush_deferred(&self) {
+        if let Carrier::Websocket(socket) = &self.carrier {
+            socket.flush_deferred();
+        }
+    }
+
     /// Sends frames at once, or queues them. Returns how many were taken, and what became of the
     /// one after them, if there is one.
     pub(crate) fn offer_all(&self, frames: &[Frame]) -> (usize, Offer) {

@@ -16,6 +16,8 @@ pub(super) struct Outbox {
     waiting: VecDeque<Frame>,
     /// Bytes of the first one that are written.
     written: usize,
+    /// The kernel takes nothing at the moment; otherwise what waits only has time.
+    blocked: bool,
     /// Nothing more can be written.
     ended: bool,
 }
@@ -33,6 +35,10 @@ impl Outbox {
         self.ended
     }
 
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
     /// Drops everything, and takes nothing more.
     pub(super) fn end(&mut self) {
         *self = Self {
@@ -48,6 +54,7 @@ impl Outbox {
     /// Queues the rest of a frame of which some bytes are written.
     pub(super) fn push_rest(&mut self, frame: Frame, written: usize) {
         self.written = written;
+        self.blocked = true;
         self.waiting.push_back(frame);
     }
 
@@ -70,10 +77,14 @@ impl Outbox {
             match write(&slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => self.advance(count),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.blocked = true;
+                    return Ok(false);
+                }
                 Err(error) => return Err(error),
             }
         }
+        self.blocked = false;
         if self.waiting.capacity() > KEPT {
             self.waiting = VecDeque::new();
         }

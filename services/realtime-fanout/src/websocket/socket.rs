@@ -44,7 +44,7 @@ impl WebSocket {
                 return Offer::Full;
             }
             outbox.push(frame.clone());
-            return Offer::Taken;
+            return self.write_deferred(&mut outbox);
         }
         let written = match self.stream.try_write(frame.wire()) {
             Ok(written) => written,
@@ -69,28 +69,56 @@ impl WebSocket {
         if outbox.has_ended() {
             return (0, Offer::Gone);
         }
-        let idle = outbox.is_empty();
         let space = self.capacity.saturating_sub(outbox.len());
         let taken = frames.len().min(space);
         for frame in frames.iter().take(taken) {
             outbox.push(frame.clone());
         }
-        if idle {
-            match self.drain(&mut outbox) {
-                Ok(true) => {}
-                Ok(false) => self.attention.notify_one(),
-                Err(_broken) => {
-                    self.attention.notify_one();
-                    return (0, Offer::Gone);
-                }
+        match self.write_deferred(&mut outbox) {
+            Offer::Taken if taken < frames.len() => (taken, Offer::Full),
+            Offer::Taken => (taken, Offer::Taken),
+            other => (0, other),
+        }
+    }
+
+    /// Queues a frame that has time until [`WebSocket::flush_deferred`], or until something else is
+    /// written.
+    pub(crate) fn defer(&self, frame: &Frame) -> Offer {
+        let mut outbox = self.outbox();
+        if outbox.has_ended() {
+            return Offer::Gone;
+        }
+        if outbox.len() >= self.capacity && self.write_deferred(&mut outbox) == Offer::Gone {
+            return Offer::Gone;
+        }
+        if outbox.len() >= self.capacity {
+            return Offer::Full;
+        }
+        outbox.push(frame.clone());
+        Offer::Taken
+    }
+
+    /// Writes what had time.
+    pub(crate) fn flush_deferred(&self) {
+        self.write_deferred(&mut self.outbox());
+    }
+
+    /// Writes what waits, unless the kernel takes nothing: the socket's task does it then.
+    fn write_deferred(&self, outbox: &mut Outbox) -> Offer {
+        if outbox.is_blocked() {
+            return Offer::Taken;
+        }
+        match self.drain(outbox) {
+            Ok(true) => Offer::Taken,
+            Ok(false) => {
+                self.attention.notify_one();
+                Offer::Taken
+            }
+            Err(_broken) => {
+                self.attention.notify_one();
+                Offer::Gone
             }
         }
-        let offer = if taken < frames.len() {
-            Offer::Full
-        } else {
-            Offer::Taken
-        };
-        (taken, offer)
     }
 
     /// Whether so many more frames fit into the queue.
@@ -122,9 +150,9 @@ impl WebSocket {
         self.drain(&mut self.outbox())
     }
 
-    /// Whether something waits to be written.
+    /// Whether something waits for the kernel.
     pub(super) fn is_behind(&self) -> bool {
-        !self.outbox().is_empty()
+        self.outbox().is_blocked()
     }
 
     /// Whether nothing more can be written.
