@@ -18,6 +18,7 @@ pub(super) type Row = Vec<String>;
 const ROOM: usize = 1_000;
 const BYTES: usize = 1_024;
 const STORM: usize = 2_000;
+/// Or as many as the edge may have, with two files for each.
 const IDLE: usize = 10_000;
 /// Sockets that connect at the same time where that is not what is measured.
 const AT_ONCE: usize = 100;
@@ -282,13 +283,14 @@ pub(super) async fn memory(stack: &Stack) -> anyhow::Result<Vec<Row>> {
     for (_, process, _) in parts {
         before.push(process.memory()?);
     }
-    let sockets = open_all(&entrance, IDLE).await?;
+    let count = IDLE.min(files() / 2).saturating_sub(AT_ONCE * 4);
+    let sockets = open_all(&entrance, count).await?;
     sleep(Duration::from_secs(2)).await;
     let mut rows = Vec::new();
     for ((name, process, goal), before) in parts.into_iter().zip(before) {
         let grown = process.memory()?.saturating_sub(before) / u64::try_from(sockets.len())?;
         rows.push(row(
-            format!("memory per idle WebSocket of {IDLE}, {name}"),
+            format!("memory per idle WebSocket of {count}, {name}"),
             format!("{:.1} KB", f64::from(u32::try_from(grown)?) / 1024.0),
             "–".to_owned(),
             goal,
@@ -309,4 +311,11 @@ pub(super) fn raise_file_limit() {
             setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
         }
     }
+}
+
+/// Files that each process may have.
+fn files() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(limit, _)| limit);
+    usize::try_from(limit).unwrap_or(usize::MAX)
 }
