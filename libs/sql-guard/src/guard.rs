@@ -6,15 +6,15 @@ use std::thread;
 
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::inspect;
 use crate::rules::{Profile, Rule};
 use crate::script::Script;
+use crate::{inspect, pieces};
 
 /// Longest SQL text, in bytes. A syntax tree is some fifty times as large as its text.
 pub const MAX_SQL_BYTES: usize = 16 * 1024 * 1024;
 
 /// Stack of a parser thread, in bytes; memory is only used as far as the text nests.
-const STACK: usize = 64 * 1024 * 1024;
+pub(crate) const STACK: usize = 64 * 1024 * 1024;
 
 /// Why a script is not admitted.
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +79,7 @@ impl Guard {
             .map_err(|_| Refusal::Unavailable)?;
         let (answer, result) = oneshot::channel();
         let work = move || {
-            // The parser library panics on some trees that its own grammar can produce.
-            let parsed = catch_unwind(AssertUnwindSafe(|| parse_now(&sql, profile)))
-                .unwrap_or_else(|_| Err(Refusal::Unparsable("unsupported statement".to_owned())));
+            let parsed = parse_now(&sql, profile);
             // The permit lives as long as the work, not as long as the caller's patience.
             drop(permit);
             // Nobody waits any more when the caller went away.
@@ -100,6 +98,17 @@ impl Guard {
 }
 
 fn parse_now(sql: &str, profile: Option<Profile>) -> Result<Script, Refusal> {
+    // Whatever it does not understand is for the parser.
+    let read = catch_unwind(AssertUnwindSafe(|| pieces::read(sql, profile)));
+    if let Ok(Some(script)) = read {
+        return Ok(script);
+    }
+    // The parser library panics on some trees that its own grammar can produce.
+    catch_unwind(AssertUnwindSafe(|| parse_whole(sql, profile)))
+        .unwrap_or_else(|_| Err(Refusal::Unparsable("unsupported statement".to_owned())))
+}
+
+pub(crate) fn parse_whole(sql: &str, profile: Option<Profile>) -> Result<Script, Refusal> {
     let parsed = pg_query::parse(sql, 0).map_err(|error| Refusal::Unparsable(complaint(&error)))?;
     if let Some(profile) = profile {
         inspect::inspect(profile, &parsed.protobuf)?;

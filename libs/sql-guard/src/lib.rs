@@ -6,17 +6,26 @@
 //! - `rules`: the table of what is refused, with the sentence that the user reads
 //! - `inspect`: applies the table to a script, also inside function bodies and `EXECUTE` strings
 //! - `tree`: visits every node of a syntax tree; `plpgsql`: cuts PL/pgSQL bodies into statements
+//! - `pieces`: reads long texts without building trees that nobody needs: `cut` finds where statements
+//!   end, `plain` and `simple` know harmless ones by their words, which `reader` reads
 //! - `answer`: refusals over HTTP
 //! - `script`: the statements of a text, what they change, and how to split them
 
 mod answer;
 mod changes;
+mod cut;
+#[cfg(test)]
+mod differential;
 mod guard;
 mod inspect;
+mod pieces;
+mod plain;
 mod plpgsql;
+mod reader;
 mod risks;
 mod rules;
 mod script;
+mod simple;
 mod tree;
 
 // Only its feature matters: it lifts the depth limit of the tree's decoder.

@@ -322,6 +322,15 @@ pub(crate) fn refusing_call(profile: Profile, name: &str) -> Option<&'static Rul
         })
 }
 
+/// The functions that some rule forbids to call.
+pub(crate) fn called() -> impl Iterator<Item = &'static str> {
+    let patterns = RULES.iter().flat_map(|rule| rule.refuses);
+    patterns.filter_map(|pattern| match pattern {
+        Call(name) => Some(*name),
+        _ => None,
+    })
+}
+
 impl Pattern {
     fn matches(&self, node: &Found<'_>) -> bool {
         match self {

@@ -78,6 +78,38 @@ impl ChangeKind {
     }
 }
 
+impl Statement {
+    /// A statement of which nothing is known but its text.
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            text: text.trim_end().to_owned(),
+            is_query: false,
+            is_insert: false,
+            counts_rows: false,
+            changes_schema: false,
+            is_copy: false,
+            reads_copy_data: false,
+            filled_table: None,
+            change: None,
+            risks: Vec::new(),
+        }
+    }
+
+    /// An `INSERT` into `table`.
+    pub(crate) fn insert(text: &str, table: String) -> Self {
+        Self {
+            is_insert: true,
+            counts_rows: true,
+            filled_table: Some(table.clone()),
+            change: Some(Change {
+                kind: ChangeKind::Records,
+                name: Some(table),
+            }),
+            ..Self::new(text)
+        }
+    }
+}
+
 impl Script {
     /// All changes, each once, in the order of the statements.
     pub fn changes(&self) -> Vec<Change> {
