@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -63,6 +63,16 @@ impl Process {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         Ok(self)
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(mut self) -> anyhow::Result<ExitStatus> {
+        Ok(self.child.wait().await?)
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     /// Its resident memory in bytes, from `/proc`.

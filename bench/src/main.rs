@@ -58,10 +58,19 @@ enum What {
         /// Rows that are exported
         #[arg(long, default_value_t = 1_000_000)]
         rows: usize,
+        /// Projects that are migrated
+        #[arg(long, default_value_t = 200)]
+        projects: usize,
     },
     /// Part of `database`: the api service, told by its variables
     #[command(hide = true)]
     ServeApi,
+    /// Part of `database`: what `ingot migrate up` does
+    #[command(hide = true)]
+    MigrateFleet {
+        /// Has a file of settings for each project
+        folder: std::path::PathBuf,
+    },
     /// Messages to sockets: beside Node's socket.io server, in bursts, and what sockets cost
     Realtime {
         /// Only these
@@ -107,6 +116,7 @@ fn main() -> ExitCode {
         What::ServeFanout => {
             ingot_telemetry::run("ingot-realtime-fanout", ingot_realtime_fanout::serve)
         }
+        What::MigrateFleet { folder } => exit_code(in_runtime(database::bring_up(folder))),
         What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(*address))),
         What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),
         What::All | What::Edge | What::Records | What::Database { .. } | What::Realtime { .. } => {
@@ -146,14 +156,19 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
 
 /// What the comparison of dumps has to carry, if it is wanted.
 fn database_size(arguments: &Arguments) -> Option<database::Size> {
-    let (megabytes, rows) = match arguments.what {
-        What::Database { megabytes, rows } => (megabytes, rows),
-        What::All => (200, 1_000_000),
+    let (megabytes, rows, projects) = match arguments.what {
+        What::Database {
+            megabytes,
+            rows,
+            projects,
+        } => (megabytes, rows, projects),
+        What::All => (200, 1_000_000, 200),
         _ => return None,
     };
     Some(database::Size {
         megabytes: megabytes.max(1),
         rows: rows.max(1),
+        projects: projects.max(10),
         rounds: arguments.rounds.max(1),
     })
 }

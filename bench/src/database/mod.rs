@@ -1,25 +1,22 @@
 //! Dumps and files of rows in and out of a database, against PostgreSQL's own clients; and how long
 //! the guard and the introspection take.
 
+mod files;
+mod fleet;
 mod peers;
+mod scripts;
 mod service;
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, ensure};
-use ingot_sql_guard::{Guard, Profile};
+use anyhow::Context;
 use ingot_testkit::TestProject;
 
 use crate::report::Section;
+use files::Files;
+pub(crate) use fleet::bring_up;
 use peers::Peer;
 use service::Api;
-
-/// Bytes of a row in the files, about.
-const ROW: usize = 100;
-
-/// Rows of one `INSERT` of the dump, as `pg_dump --rows-per-insert` writes them.
-const ROWS_PER_INSERT: usize = 100;
 
 /// Tables that the introspection lists.
 const TABLES: usize = 1000;
@@ -34,6 +31,8 @@ pub(crate) struct Size {
     pub(crate) megabytes: usize,
     /// Of the table that is exported.
     pub(crate) rows: usize,
+    /// Of the fleet that is migrated.
+    pub(crate) projects: usize,
     pub(crate) rounds: usize,
 }
 
@@ -50,78 +49,106 @@ struct Sample {
 pub(crate) async fn compare(size: Size) -> anyhow::Result<Section> {
     let project = TestProject::create().await?;
     let folder = tempfile::tempdir()?;
-    let api = Api::start(&project, folder.path()).await?;
-    let peer = Peer::new(&project, folder.path());
-    let files = Files::write(folder.path(), size)?;
-    let mut rows = Vec::new();
-
-    rows.push(row("import of a SQL dump, `psql`", {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..size.rounds {
-            reset(&project).await?;
-            ours.push(
-                api.upload("/api/database/advance/import", &files.dump, &[])
-                    .await?,
-            );
-            reset(&project).await?;
-            theirs.push(peer.psql_file(&files.dump).await?);
-        }
-        (ours, theirs)
-    })?);
-    rows.push(row("bulk upsert of a CSV, `\\copy`", {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..size.rounds {
-            reset(&project).await?;
-            let fields = [("table", "bench_rows")];
-            ours.push(
-                api.upload("/api/database/advance/bulk-upsert", &files.csv, &fields)
-                    .await?,
-            );
-            reset(&project).await?;
-            theirs.push(peer.copy_in(&files.csv).await?);
-        }
-        (ours, theirs)
-    })?);
-    fill(&project, size.rows).await?;
-    rows.push(row("export of rows as CSV, `\\copy`", {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..size.rounds {
-            ours.push(
-                api.export("text/csv", r#"{"tables":["bench_rows"]}"#)
-                    .await?,
-            );
-            theirs.push(peer.copy_out().await?);
-        }
-        (ours, theirs)
-    })?);
-    rows.push(row("export as SQL, `pg_dump`", {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..size.rounds {
-            ours.push(
-                api.export("application/sql", r#"{"tables":["bench_rows"]}"#)
-                    .await?,
-            );
-            theirs.push(peer.pg_dump().await?);
-        }
-        (ours, theirs)
-    })?);
-    rows.push(alone("guard, 1 MB of SQL", guard(size.rounds).await?));
-    make_tables(&project).await?;
-    for path in [
-        "/api/database/tables",
-        "/api/database/indexes",
-        "/api/database/policies",
-    ] {
-        let mut times = Vec::new();
-        for _ in 0..size.rounds {
-            times.push(api.get(path).await?);
-        }
-        rows.push(alone(
-            &format!("`GET {path}` of {TABLES} tables"),
-            median(times)?,
-        ));
+    let stage = Stage {
+        api: Api::start(&project, folder.path()).await?,
+        peer: Peer::new(&project, folder.path()),
+        project,
+        rounds: size.rounds,
+    };
+    let files = Files::write(folder.path(), size.megabytes)?;
+    let mut rows = stage.imports(&files).await?;
+    drop(files);
+    rows.extend(stage.exports(size.rows).await?);
+    for (name, sql) in scripts::all() {
+        let took = scripts::judge(&sql, size.rounds).await?;
+        rows.push(alone(&format!("guard, 1 MB of {name}"), took));
     }
+    rows.extend(stage.introspection().await?);
+    let fleet = fleet::measure(&stage.project, folder.path(), size.projects).await?;
+    rows.push(vec![
+        format!("each of {} projects migrated, one alone", size.projects),
+        seconds(fleet.of_many),
+        nothing(),
+        seconds(fleet.alone),
+        ratio(fleet.alone, fleet.of_many),
+        nothing(),
+    ]);
     Ok(section(size, rows))
+}
+
+/// Both sides, on one database.
+struct Stage {
+    project: TestProject,
+    api: Api,
+    peer: Peer,
+    rounds: usize,
+}
+
+impl Stage {
+    /// Files into an empty table.
+    async fn imports(&self, files: &Files) -> anyhow::Result<Vec<Vec<String>>> {
+        let mut rows = Vec::new();
+        for (name, dump) in [
+            ("import of a dump with `COPY`, `psql`", &files.copy),
+            ("import of a dump with `INSERT`, `psql`", &files.inserts),
+        ] {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..self.rounds {
+                reset(&self.project).await?;
+                let path = "/api/database/advance/import";
+                ours.push(self.api.upload(path, dump, &[]).await?);
+                reset(&self.project).await?;
+                theirs.push(self.peer.psql_file(dump).await?);
+            }
+            rows.push(row(name, (ours, theirs))?);
+        }
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            reset(&self.project).await?;
+            let (path, fields) = (
+                "/api/database/advance/bulk-upsert",
+                [("table", "bench_rows")],
+            );
+            ours.push(self.api.upload(path, &files.csv, &fields).await?);
+            reset(&self.project).await?;
+            theirs.push(self.peer.copy_in(&files.csv).await?);
+        }
+        rows.push(row("bulk upsert of a CSV, `\\copy`", (ours, theirs))?);
+        Ok(rows)
+    }
+
+    /// A table with so many rows into files.
+    async fn exports(&self, count: usize) -> anyhow::Result<Vec<Vec<String>>> {
+        const TABLE: &str = r#"{"tables":["bench_rows"]}"#;
+        fill(&self.project, count).await?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            ours.push(self.api.export("text/csv", TABLE).await?);
+            theirs.push(self.peer.copy_out().await?);
+        }
+        let csv = row("export of rows as CSV, `\\copy`", (ours, theirs))?;
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..self.rounds {
+            ours.push(self.api.export("application/sql", TABLE).await?);
+            theirs.push(self.peer.pg_dump().await?);
+        }
+        Ok(vec![csv, row("export as SQL, `pg_dump`", (ours, theirs))?])
+    }
+
+    async fn introspection(&self) -> anyhow::Result<Vec<Vec<String>>> {
+        make_tables(&self.project).await?;
+        let mut rows = Vec::new();
+        for path in ["tables", "indexes", "policies"] {
+            let path = format!("/api/database/{path}");
+            let mut times = Vec::new();
+            for _ in 0..self.rounds {
+                times.push(self.api.get(&path).await?);
+            }
+            let name = format!("`GET {path}` of {TABLES} tables");
+            rows.push(alone(&name, median(times)?));
+        }
+        Ok(rows)
+    }
 }
 
 fn section(size: Size, rows: Vec<Vec<String>>) -> Section {
@@ -133,8 +160,10 @@ fn section(size: Size, rows: Vec<Vec<String>>) -> Section {
             "Files of {} MB into an empty table, by upload, against `psql --file` and `\\copy` with \
              the same file; {} rows out as a stream, against `\\copy` and `pg_dump`. {} rounds in \
              turns, medians. Memory is how far the resident memory of the api service grew above \
-             what it was before, at its highest.",
-            size.megabytes, size.rows, size.rounds
+             what it was before, at its highest. `ingot migrate up` brings {} new projects up, 8 at a \
+             time; it is killed (`kill -9`) when half of them are done and started again, no step runs \
+             twice, and the time of both runs is divided by the projects.",
+            size.megabytes, size.rows, size.rounds, size.projects
         ),
         columns: &[
             "what",
@@ -156,15 +185,22 @@ fn row(name: &str, (ours, theirs): (Vec<Sample>, Vec<Duration>)) -> anyhow::Resu
     Ok(vec![
         name.to_owned(),
         seconds(took),
-        first.map_or_else(|| "–".to_owned(), seconds),
+        first.map_or_else(nothing, seconds),
         seconds(peer),
-        format!("{:.2}", peer.as_secs_f64() / took.as_secs_f64()),
+        ratio(peer, took),
         format!("{} MB", growth / 1_000_000),
     ])
 }
 
+fn ratio(peer: Duration, took: Duration) -> String {
+    format!("{:.2}", peer.as_secs_f64() / took.as_secs_f64())
+}
+
+fn nothing() -> String {
+    "–".to_owned()
+}
+
 fn alone(name: &str, took: Duration) -> Vec<String> {
-    let nothing = || "–".to_owned();
     let took = crate::report::milliseconds(Some(took));
     vec![
         name.to_owned(),
@@ -184,52 +220,6 @@ fn median(mut times: Vec<Duration>) -> anyhow::Result<Duration> {
     times.sort_unstable();
     let middle = times.len() / 2;
     times.get(middle).copied().context("nothing was measured")
-}
-
-/// The files that both sides take.
-struct Files {
-    dump: PathBuf,
-    csv: PathBuf,
-}
-
-impl Files {
-    fn write(folder: &Path, size: Size) -> anyhow::Result<Self> {
-        use std::io::Write as _;
-        let files = Self {
-            dump: folder.join("dump.sql"),
-            csv: folder.join("rows.csv"),
-        };
-        let rows = size.megabytes * 1_000_000 / ROW;
-        let mut dump = std::io::BufWriter::new(std::fs::File::create(&files.dump)?);
-        let mut csv = std::io::BufWriter::new(std::fs::File::create(&files.csv)?);
-        writeln!(csv, "id,name,amount,at,note")?;
-        for id in 0..rows {
-            let amount = format!("{}.{:02}", id % 100_000, id % 100);
-            let note = format!("row {id}: it''s a note; with some text");
-            let head = if id % ROWS_PER_INSERT == 0 {
-                "INSERT INTO public.bench_rows VALUES\n"
-            } else {
-                ""
-            };
-            let tail = if (id + 1) % ROWS_PER_INSERT == 0 || id + 1 == rows {
-                ";"
-            } else {
-                ","
-            };
-            writeln!(
-                dump,
-                "{head}({id}, 'name of {id}', {amount}, '2026-01-31 09:05:00.123456+00', '{note}'){tail}"
-            )?;
-            let note = note.replace("''", "'");
-            writeln!(
-                csv,
-                "{id},name of {id},{amount},2026-01-31 09:05:00.123456+00,{note}"
-            )?;
-        }
-        dump.flush()?;
-        csv.flush()?;
-        Ok(files)
-    }
 }
 
 /// An empty table.
@@ -267,20 +257,4 @@ async fn make_tables(project: &TestProject) -> anyhow::Result<()> {
              end loop; end $$"
         ))
         .await
-}
-
-/// Ordinary statements, one after the other.
-async fn guard(rounds: usize) -> anyhow::Result<Duration> {
-    let statement = "INSERT INTO public.orders (id, note) SELECT n, 'it''s ' || n FROM \
-        generate_series(1, 10) AS n WHERE n > 5 AND EXISTS (SELECT 1 FROM public.items);\n";
-    let sql = statement.repeat(1_000_000 / statement.len());
-    let guard = Guard::new(1);
-    let mut times = Vec::new();
-    for _ in 0..rounds {
-        let started = Instant::now();
-        let script = guard.check(Profile::RawSql, sql.clone()).await?;
-        times.push(started.elapsed());
-        ensure!(!script.statements.is_empty(), "the guard saw nothing");
-    }
-    median(times)
 }

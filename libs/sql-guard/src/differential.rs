@@ -211,8 +211,7 @@ fn damaged(dice: &mut Dice, seeds: &[String]) -> String {
             0 if at < text.len() => drop(text.remove(at)),
             1 => {
                 let rest = text.split_off(at);
-                let start = rest.char_indices().nth(dice.below(12));
-                text.push_str(start.map_or("", |(start, _)| &rest[start..]));
+                text.extend(rest.chars().skip(dice.below(12)));
             }
             _ => text.insert_str(at, FRAGMENTS[dice.below(FRAGMENTS.len())]),
         }

@@ -9,14 +9,25 @@ pub(super) fn push_field(line: &mut Vec<u8>, first: bool, text: Option<&str>) {
         line.extend_from_slice(b"\\N");
         return;
     };
-    for byte in text.bytes() {
-        match byte {
-            b'\\' => line.extend_from_slice(b"\\\\"),
-            b'\t' => line.extend_from_slice(b"\\t"),
-            b'\n' => line.extend_from_slice(b"\\n"),
-            b'\r' => line.extend_from_slice(b"\\r"),
-            byte => line.push(byte),
-        }
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| escape(*byte).is_some()) {
+        let (plain, special) = rest.split_at(at);
+        line.extend_from_slice(plain);
+        let letter = special.first().and_then(|byte| escape(*byte));
+        line.extend(letter.map(|letter| [b'\\', letter]).into_iter().flatten());
+        rest = special.get(1..).unwrap_or_default();
+    }
+    line.extend_from_slice(rest);
+}
+
+/// The letter that stands for a byte after a backslash.
+fn escape(byte: u8) -> Option<u8> {
+    match byte {
+        b'\\' => Some(b'\\'),
+        b'\t' => Some(b't'),
+        b'\n' => Some(b'n'),
+        b'\r' => Some(b'r'),
+        _ => None,
     }
 }
 

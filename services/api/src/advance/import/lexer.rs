@@ -85,6 +85,19 @@ impl Lexer {
         self.started
     }
 
+    /// How many bytes at the beginning of `rest` change nothing: the inside of texts and comments,
+    /// which is most of a dump.
+    pub(super) fn idle(&self, rest: &[u8]) -> usize {
+        let end = match self.state {
+            State::Text(false) => b'\'',
+            State::QuotedName => b'"',
+            State::LineComment => b'\n',
+            _ => return 0,
+        };
+        let end = rest.iter().position(|byte| *byte == end);
+        end.unwrap_or(rest.len())
+    }
+
     /// Takes the next byte; says so if it ends a statement.
     pub(super) fn take(&mut self, byte: u8) -> Option<End> {
         let previous = std::mem::replace(&mut self.previous, byte);

@@ -140,7 +140,12 @@ impl<R: Read> Script<R> {
 
     /// Lets the lexer see what is there until a batch is full or a `COPY` begins.
     fn statements(&mut self) -> Result<Option<Part>, ScriptError> {
-        while let Some(&byte) = self.buffer.get(self.seen) {
+        while let Some(rest) = self.buffer.get(self.seen..) {
+            let (passed, rest) = rest.split_at(self.lexer.idle(rest).min(rest.len()));
+            let newlines = passed.iter().map(|byte| u64::from(*byte == b'\n'));
+            self.line += newlines.sum::<u64>();
+            self.seen += passed.len();
+            let Some(&byte) = rest.first() else { break };
             let before = self.lexer.has_started();
             let end = self.lexer.take(byte);
             if self.start.is_none() && !before && (self.lexer.has_started() || end.is_some()) {
