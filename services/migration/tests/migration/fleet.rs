@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ingot_config::Environment;
 use ingot_migration::{Action, Fleet, Report, State};
-use ingot_testkit::TestProject;
+use ingot_testkit::{TestProject, test_servers};
+use sqlx::{ConnectOptions as _, Connection as _};
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -135,6 +136,59 @@ async fn what_was_stopped_half_way_continues_and_runs_nothing_twice() {
     assert_eq!(ledger(first).await, ledger_then);
     for newcomer in newcomers {
         assert_eq!(ledger(&newcomer).await.len(), ledger_then.len());
+        newcomer.remove().await;
+    }
+}
+
+/// The applied steps as the server's owner sees them; none before there is a ledger.
+async fn steps(database: &str) -> Vec<(i64, OffsetDateTime)> {
+    let servers = test_servers().await.unwrap();
+    let Ok(mut owner) = servers.superuser_options(database).connect().await else {
+        return Vec::new();
+    };
+    let steps = "select number::bigint, applied_at from system.schema_steps order by number";
+    let found = sqlx::query_as(steps).fetch_all(&mut owner).await;
+    owner.close().await.unwrap();
+    found.unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_breaks_off_in_the_middle_of_a_project_runs_no_step_twice() {
+    let host = TestProject::create().await.unwrap();
+    let newcomers = ["break_a", "break_b"].map(|name| Newcomer::new(&host, name));
+    let folder = TempDir::new().unwrap();
+    for newcomer in &newcomers {
+        write(folder.path(), &newcomer.name, &newcomer.environment, &[]);
+    }
+    let fleet = Fleet::of_folder(folder.path(), &Environment::default()).unwrap();
+    let all = usize::try_from(ingot_schema::latest_version()).unwrap();
+    let running = {
+        let fleet = fleet.clone();
+        tokio::spawn(async move { run(&fleet, UP, 2).await })
+    };
+    let begun = async {
+        while steps(&newcomers[0].name).await.len() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_mins(1);
+    tokio::time::timeout(patience, begun).await.unwrap();
+    // Its connections end without a word, as those of a killed process do.
+    running.abort();
+    assert!(running.await.is_err(), "it was done before it broke off");
+    let mut before = Vec::new();
+    for newcomer in &newcomers {
+        before.push(steps(&newcomer.name).await);
+    }
+
+    let resumed = run(&fleet, UP, 2).await;
+    for (newcomer, before) in newcomers.iter().zip(&before) {
+        assert!(state(&resumed, &newcomer.name).is_current(), "{resumed:?}");
+        let after = steps(&newcomer.name).await;
+        assert_eq!(after.len(), all);
+        assert!(after.starts_with(before), "{before:?} {after:?}");
+    }
+    for newcomer in newcomers {
         newcomer.remove().await;
     }
 }
