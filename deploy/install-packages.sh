@@ -13,6 +13,8 @@
 set -euo pipefail
 
 build=(build-essential cmake libclang-dev)
+# The image has pg_dump and pg_restore; Debian keeps them in a folder per version.
+compgen -G '/usr/lib/postgresql/*/bin/pg_dump' >/dev/null || build+=(postgresql-client)
 wanted=("${build[@]}" postgresql nats-server)
 
 clients() {

@@ -4,7 +4,7 @@
 //! the empty folders that volumes are mounted on, which belong to the user of the services.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
@@ -36,14 +36,19 @@ const LIBRARIES: [&str; 5] = [
 ];
 
 /// Mount points; `ingot secrets create /secrets` fills the last four.
-const FOLDERS: [&str; 6] = [
+const FOLDERS: [&str; 7] = [
     "data",
     "uploads",
+    "backups",
     "secrets/shared",
     "secrets/services",
     "secrets/database",
     "secrets/dashboards",
 ];
+
+/// PostgreSQL's own programs that backups are made with. Debian's are those of PostgreSQL 15: they
+/// back up servers up to that version.
+const BACKUP_TOOLS: [&str; 2] = ["pg_dump", "pg_restore"];
 
 /// Lays the image out in `out`, with programs that are built for it, or with those of tests.
 pub(crate) fn run(out: Option<&Path>, tree_only: bool) -> anyhow::Result<()> {
@@ -76,6 +81,9 @@ pub(crate) fn run(out: Option<&Path>, tree_only: bool) -> anyhow::Result<()> {
         std::os::unix::fs::symlink(PROGRAM, &name)?;
         starts(&name, &format!("{service}:"))?;
     }
+    for tool in BACKUP_TOOLS {
+        put_tool(tool, &out)?;
+    }
     for folder in FOLDERS {
         std::fs::create_dir_all(out.join("state").join(folder))?;
     }
@@ -94,6 +102,64 @@ fn put(from: &Path, to: &Path, is_test: bool) -> anyhow::Result<u64> {
     }
     std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o755))?;
     Ok(std::fs::metadata(to)?.len())
+}
+
+/// Copies a program of PostgreSQL, and the libraries that it needs, to where the image's base, which
+/// is of the same Debian, looks for them.
+fn put_tool(name: &str, out: &Path) -> anyhow::Result<()> {
+    let from = newest_tool(name).with_context(|| {
+        format!("{name} is missing: run deploy/install-packages.sh, or install postgresql-client")
+    })?;
+    let file = out.join("system/usr/local/bin").join(name);
+    put(&from, &file, false)?;
+    let mut folders = Vec::new();
+    for library in libraries(&from)? {
+        if LIBRARIES.iter().any(|base| library.contains(base)) {
+            continue;
+        }
+        let path = Path::new(&library);
+        let to = out.join("system").join(library.trim_start_matches('/'));
+        let folder = to.parent().unwrap_or(out).to_owned();
+        std::fs::create_dir_all(&folder)?;
+        std::fs::copy(path, &to).with_context(|| format!("cannot copy {library}"))?;
+        folders.push(folder);
+    }
+    // With the image's libraries alone, as far as it has them.
+    let said = program(&file.to_string_lossy(), &["--version"])
+        .env("LD_LIBRARY_PATH", std::env::join_paths(&folders)?)
+        .output()?;
+    ensure!(said.status.success(), "{name} does not start: {said:?}");
+    Ok(())
+}
+
+/// Debian keeps them in a folder per version.
+fn newest_tool(name: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+    versions
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version: u32 = entry.file_name().to_str()?.parse().ok()?;
+            let file = entry.path().join("bin").join(name);
+            file.is_file().then_some((version, file))
+        })
+        .max_by_key(|(version, _)| *version)
+        .map(|(_, file)| file)
+}
+
+/// Paths of the shared libraries that a program is loaded with.
+fn libraries(file: &Path) -> anyhow::Result<Vec<String>> {
+    let listed = program("ldd", &[&file.to_string_lossy()])
+        .output()
+        .context("cannot run ldd")?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let paths = listed
+        .lines()
+        .filter_map(|line| line.split_once(" => "))
+        .filter_map(|(_, path)| path.split_whitespace().next());
+    Ok(paths
+        .filter(|path| path.starts_with('/'))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Fails when the program needs a library that the image does not have.
