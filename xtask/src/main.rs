@@ -6,6 +6,7 @@ mod command;
 mod docs;
 mod image;
 mod lint;
+mod newest;
 mod test;
 mod tools;
 
@@ -24,6 +25,9 @@ struct Arguments {
 enum Chore {
     /// Installs the JavaScript clients, starts throw-away servers and runs all tests
     Test {
+        /// Run what looks at the database on the newest PostgreSQL instead
+        #[arg(long)]
+        newest: bool,
         /// Passed on to the test runner, such as the name of a test
         filter: Vec<String>,
     },
@@ -52,7 +56,8 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
-        Chore::Test { filter } => test::run(&filter),
+        Chore::Test { newest, filter } if newest => test::run_on_newest(&filter),
+        Chore::Test { filter, .. } => test::run(&filter),
         Chore::Lint => lint::run(),
         Chore::Docs { check } => docs::run(check),
         Chore::Image { out, tree_only } => image::run(out.as_deref(), tree_only),
@@ -61,7 +66,8 @@ fn main() -> anyhow::Result<()> {
             lint::run()?;
             docs::run(true)?;
             image::run(None, true)?;
-            test::run(&[])
+            test::run(&[])?;
+            test::run_on_newest(&[])
         }
     }
 }

@@ -1,14 +1,16 @@
-//! Programs that check deployment files, in `<target>/tools`: nothing is installed into the system.
+//! Programs that tests need and that are installed below the target folder, not into the system: those
+//! that check deployment files and OpenAPI documents, and the newest PostgreSQL.
 //!
 //! Debian's packages are unpacked and not installed, for installing Prometheus would leave it
 //! running, and a `kubectl` of one's own stays the one in use.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
 
 use crate::command::{self, program, root, target};
+use crate::newest;
 
 /// `kubectl`, which renders kustomizations, and `promtool`.
 const PACKAGES: [&str; 2] = ["kubernetes-client", "prometheus"];
@@ -16,10 +18,18 @@ const PACKAGES: [&str; 2] = ["kubernetes-client", "prometheus"];
 /// Names and versions of Python's packages.
 const REQUIREMENTS: &str = "deploy/checks/requirements.txt";
 
+/// Where they are.
+pub(crate) fn folder() -> PathBuf {
+    target().join("tools")
+}
+
 /// Installs them unless that was done for the same list.
 pub(crate) fn install() -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(root().join(REQUIREMENTS))? + &PACKAGES.join("\n");
-    let tools = target().join("tools");
+    let lock = format!("{}/package-lock.json", newest::PACKAGES);
+    let wanted = std::fs::read_to_string(root().join(REQUIREMENTS))?
+        + &std::fs::read_to_string(root().join(lock))?
+        + &PACKAGES.join("\n");
+    let tools = folder();
     let done = tools.join("done");
     if std::fs::read_to_string(&done).is_ok_and(|installed| installed == wanted) {
         return Ok(());
@@ -30,6 +40,7 @@ pub(crate) fn install() -> anyhow::Result<()> {
     std::fs::create_dir_all(&tools)?;
     unpack_packages(&tools)?;
     install_python(&tools)?;
+    newest::install(&tools)?;
     std::fs::write(done, wanted)?;
     Ok(())
 }

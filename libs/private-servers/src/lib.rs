@@ -62,7 +62,7 @@ impl PrivateServers {
     /// A program is missing, the folder is in use by another process, or a server does not start.
     pub async fn start_kept(folder: &Path) -> Result<Self, Error> {
         let here = [&Place::LOCAL; 2];
-        Self::start(Folder::kept(folder)?, Keep::Data, here).await
+        Self::start(None, Folder::kept(folder)?, Keep::Data, here).await
     }
 
     /// Starts servers in a new temporary folder that is removed at the end. Nothing is synced to
@@ -72,7 +72,17 @@ impl PrivateServers {
     /// As [`PrivateServers::start_kept`].
     pub async fn start_throw_away() -> Result<Self, Error> {
         let here = [&Place::LOCAL; 2];
-        Self::start(Folder::throw_away()?, Keep::Nothing, here).await
+        Self::start(None, Folder::throw_away()?, Keep::Nothing, here).await
+    }
+
+    /// As [`PrivateServers::start_throw_away`], with the PostgreSQL whose programs are in
+    /// `programs`, where the account that runs the servers must reach them.
+    ///
+    /// # Errors
+    /// As [`PrivateServers::start_kept`].
+    pub async fn start_throw_away_with(programs: &Path) -> Result<Self, Error> {
+        let (folder, here) = (Folder::throw_away()?, [&Place::LOCAL; 2]);
+        Self::start(Some(programs), folder, Keep::Nothing, here).await
     }
 
     /// As [`PrivateServers::start_throw_away`], in these places and on the servers' usual ports.
@@ -81,16 +91,21 @@ impl PrivateServers {
     /// As [`PrivateServers::start_kept`].
     pub async fn start_throw_away_at(postgres: &Place, nats: &Place) -> Result<Self, Error> {
         let places = [postgres, nats];
-        Self::start(Folder::throw_away()?, Keep::Nothing, places).await
+        Self::start(None, Folder::throw_away()?, Keep::Nothing, places).await
     }
 
-    async fn start(folder: Folder, keep: Keep, places: [&Place; 2]) -> Result<Self, Error> {
+    async fn start(
+        programs: Option<&Path>,
+        folder: Folder,
+        keep: Keep,
+        places: [&Place; 2],
+    ) -> Result<Self, Error> {
         let [for_postgres, for_nats] = places;
         let mut credentials = Credentials::load_or_create(folder.path())?;
         let account = Account::for_folder(credentials.data_folder(folder.path()))?;
         let data = folder.reachable_by(account, &mut credentials)?;
         let (postgres, nats) = tokio::try_join!(
-            Postgres::start(&data, keep, account, &credentials, for_postgres),
+            Postgres::start(programs, &data, keep, account, &credentials, for_postgres),
             Nats::start(&data, keep, account, &credentials, for_nats),
         )?;
         if keep == Keep::Data {

@@ -60,6 +60,8 @@ const THROW_AWAY_SETTINGS: [(&str, &str); 4] = [
 /// A private PostgreSQL cluster.
 #[derive(Debug)]
 pub struct Postgres {
+    /// Where its programs are; `None` finds some.
+    programs: Option<PathBuf>,
     folder: PathBuf,
     keep: Keep,
     account: Account,
@@ -71,6 +73,7 @@ pub struct Postgres {
 
 impl Postgres {
     pub(crate) async fn start(
+        programs: Option<&Path>,
         folder: &Path,
         keep: Keep,
         account: Account,
@@ -78,6 +81,7 @@ impl Postgres {
         place: &Place,
     ) -> Result<Self, Error> {
         let mut postgres = Self {
+            programs: programs.map(Path::to_owned),
             folder: folder.to_owned(),
             keep,
             account,
@@ -138,7 +142,10 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL was uninstalled meanwhile.
     pub fn programs(&self) -> Result<PathBuf, Error> {
-        programs::postgres_folder(self.major().as_deref())
+        match &self.programs {
+            Some(folder) => Ok(folder.clone()),
+            None => programs::postgres_folder(self.major().as_deref()),
+        }
     }
 
     /// The process, while it was not stopped by [`Postgres::stop`].
@@ -199,7 +206,7 @@ impl Postgres {
         write_private(&password, self.password.as_bytes())?;
         self.account.own(&password)?;
 
-        let program = programs::postgres_folder(None)?.join("initdb");
+        let program = self.programs()?.join("initdb");
         let mut command = self.account.command(&program, "KILL")?;
         command
             .args(["--username", SUPERUSER])

@@ -1,6 +1,7 @@
 //! Where the servers' programs are.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::Error;
 
@@ -10,17 +11,18 @@ const DEBIAN_POSTGRES: &str = "/usr/lib/postgresql";
 /// Folders with servers that an ordinary user's PATH lacks on Debian.
 const SYSTEM_FOLDERS: [&str; 2] = ["/usr/sbin", "/usr/local/sbin"];
 
-/// The folder with `postgres`, `initdb` and `pg_isready`. With `major`, the version that wrote an
-/// existing cluster, only that version will do.
+/// The folder with `postgres` and `initdb`. With `major`, the version that wrote an existing
+/// cluster, only that version will do.
 pub(crate) fn postgres_folder(major: Option<&str>) -> Result<PathBuf, Error> {
+    let mut in_path = path_folders().filter(|folder| is_complete(folder));
     let candidate = match major {
         Some(major) => {
             let debian = Path::new(DEBIAN_POSTGRES).join(major).join("bin");
-            is_complete(&debian).then_some(debian)
+            in_path
+                .find(|folder| version(folder).as_deref() == Some(major))
+                .or_else(|| is_complete(&debian).then_some(debian))
         }
-        None => path_folders()
-            .find(|folder| is_complete(folder))
-            .or_else(newest_debian_postgres),
+        None => in_path.next().or_else(newest_debian_postgres),
     };
     candidate.ok_or_else(|| Error::MissingProgram {
         program: "postgres",
@@ -63,9 +65,21 @@ fn path_folders() -> impl Iterator<Item = PathBuf> {
 }
 
 fn is_complete(folder: &Path) -> bool {
-    ["postgres", "initdb", "pg_isready"]
+    ["postgres", "initdb"]
         .iter()
         .all(|program| folder.join(program).is_file())
+}
+
+/// The major version of the server in `folder`: it says `postgres (PostgreSQL) 15.9 (Debian ...)`.
+fn version(folder: &Path) -> Option<String> {
+    let said = Command::new(folder.join("postgres"))
+        .arg("--version")
+        .output()
+        .ok()?;
+    let said = String::from_utf8(said.stdout).ok()?;
+    let (_, number) = said.split_once("(PostgreSQL) ")?;
+    let digits = number.chars().take_while(char::is_ascii_digit);
+    Some(digits.collect())
 }
 
 fn newest_debian_postgres() -> Option<PathBuf> {
