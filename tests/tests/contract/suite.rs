@@ -16,7 +16,7 @@ const HEADERS: [&str; 3] = ["content-type", "content-range", "preference-applied
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is different in each run.
-const VARIABLE: [(&str, &str); 6] = [
+const VARIABLE: [(&str, &str); 7] = [
     (
         r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
         "[id]",
@@ -24,12 +24,13 @@ const VARIABLE: [(&str, &str); 6] = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", "[time]"),
     (r#""sizeBytes": \d+"#, r#""sizeBytes": [size]"#),
     (r"OID \d+", "OID [number]"),
+    (r"(RI_ConstraintTrigger_[ac])_\d+", "${1}_[number]"),
     (
         r#""([A-Z][a-z]+ [A-Z][a-z]+ Blocks)": \d+"#,
         r#""$1": [number]"#,
     ),
     (
-        r#""(Actual|Planning|Execution|Total|Startup)[^"]*": [\d.]+"#,
+        r#""(Actual|Planning|Execution|Total|Startup|Time)[^"]*": [\d.]+"#,
         r#""$1": [number]"#,
     ),
 ];

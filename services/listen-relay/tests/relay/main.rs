@@ -1,0 +1,6 @@
+//! The relay against real PostgreSQL and NATS: order, catching up, taking over, counting.
+
+mod leading;
+mod order;
+mod scene;
+mod upkeep;
