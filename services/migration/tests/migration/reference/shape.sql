@@ -21,7 +21,9 @@ join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdro
 left join pg_attrdef as d on d.adrelid = t.oid and d.adnum = a.attnum
 union all
 select concat_ws(' ', 'constraint', t.name, c.conname, pg_get_constraintdef(c.oid))
-from platform_table as t join pg_constraint as c on c.conrelid = t.oid
+from platform_table as t
+-- What may not be null is told with the columns; PostgreSQL 18 has constraints for it, too.
+join pg_constraint as c on c.conrelid = t.oid and c.contype <> 'n'
 union all
 select concat_ws(' ', 'index', pg_get_indexdef(i.indexrelid))
 from platform_table as t join pg_index as i on i.indrelid = t.oid
