@@ -90,10 +90,6 @@ impl Server {
         let key = EncodingKey::from_secret(self.secret.as_bytes());
         encode(&Header::default(), &claims, &key).unwrap()
     }
-
-    /// A request for something unknown has the schema looked at again.
-    #[allow(dead_code, clippy::unused_async, reason = "as other servers have it")]
-    pub(crate) async fn reload(&self) {}
 }
 
 impl Drop for Server {

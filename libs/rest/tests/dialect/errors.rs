@@ -5,6 +5,7 @@ use std::time::Duration;
 use ingot_rest::EngineSettings;
 use serde_json::json;
 
+use crate::reload::reload;
 use crate::world::World;
 
 #[tokio::test]
@@ -157,7 +158,7 @@ async fn a_statement_that_takes_too_long_is_cancelled() {
         ..EngineSettings::default()
     };
     let world = World::with(settings).await;
-    world.reload().await;
+    reload(&world).await;
     let answer = world
         .send("POST /rpc/sleepy", &[], r#"{"seconds":30}"#)
         .await;

@@ -3,6 +3,7 @@
 use ingot_rest::EngineSettings;
 use serde_json::json;
 
+use crate::reload::reload;
 use crate::world::World;
 
 /// Functions that leave something in the session, and one that looks.
@@ -51,7 +52,7 @@ async fn nothing_is_left_behind() {
     })
     .await;
     world.project.execute(LITTER).await.unwrap();
-    world.reload().await;
+    reload(&world).await;
     let litter = [
         "GET /rpc/leave_headers_stable",
         "POST /rpc/leave_headers",

@@ -21,6 +21,7 @@ mod openapi;
 mod options;
 mod pagination;
 mod read;
+mod reload;
 mod resilience;
 mod schema_cache;
 mod server;

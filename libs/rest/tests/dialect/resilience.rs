@@ -5,12 +5,13 @@ use std::time::Duration;
 use ingot_rest::{Engine, EngineSettings, Request, Session, Target, Tls};
 use serde_json::json;
 
+use crate::reload::reload;
 use crate::world::World;
 
 #[tokio::test]
 async fn a_client_that_hangs_up_stops_its_statement() {
     let world = World::new().await;
-    world.reload().await;
+    reload(&world).await;
     let call = world.send("POST /rpc/sleepy", &[], r#"{"seconds":60}"#);
     let hung_up = tokio::time::timeout(Duration::from_secs(1), call).await;
     assert!(hung_up.is_err(), "it sleeps for a minute");

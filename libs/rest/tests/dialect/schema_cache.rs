@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
+use crate::reload::reload;
 use crate::world::World;
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn prepared_statements_survive_changes() {
         .execute("alter table shifty alter a type text")
         .await
         .unwrap();
-    world.reload().await;
+    reload(&world).await;
     assert_eq!(world.rows("/shifty?a=eq.1").await, json!([{"a":"1","b":2}]));
 }
 

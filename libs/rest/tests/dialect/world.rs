@@ -118,15 +118,6 @@ impl World {
         )
     }
 
-    /// Waits until the engine has seen what was changed in the database.
-    pub(crate) async fn reload(&self) {
-        let Some(server) = self.server().await else {
-            self.engine.reload_schema().await.unwrap();
-            return;
-        };
-        server.reload().await;
-    }
-
     pub(crate) async fn get(&self, url: &str) -> Answer {
         self.send(&format!("GET {url}"), &[], "").await
     }

@@ -35,6 +35,8 @@ mod options;
 mod pagination;
 #[path = "../dialect/read.rs"]
 mod read;
+#[path = "../dialect/reload.rs"]
+mod reload;
 #[path = "../dialect/resilience.rs"]
 mod resilience;
 #[path = "../dialect/schema_cache.rs"]
