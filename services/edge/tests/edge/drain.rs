@@ -16,7 +16,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TestEdge, Upstream, client, eventually};
+use crate::support::{TestEdge, Upstream, client, eventually, free_addresses};
 use crate::websocket::echo;
 
 fn slow_api(pause: Duration) -> Upstream {
@@ -229,7 +229,7 @@ impl Service {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replacing_the_processes_of_a_service_under_load_fails_no_request() {
-    let addresses = [free_address(), free_address()];
+    let addresses: [_; 2] = free_addresses();
     let mut services = addresses.map(Service::start);
     let upstream = addresses.map(|address| address.to_string()).join(",");
     let edge = TestEdge::start(&[
@@ -257,10 +257,4 @@ async fn replacing_the_processes_of_a_service_under_load_fails_no_request() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     over.store(true, Ordering::SeqCst);
     nothing_failed(clients).await;
-}
-
-/// An address that is free now.
-fn free_address() -> SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
 }

@@ -1,5 +1,6 @@
 //! The rate limit, alone and shared, and the limits on bodies and heads.
 
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use futures::stream;
 use http::StatusCode;
 use reqwest::Body;
 
-use crate::support::{TestEdge, Upstream, envelope, eventually};
+use crate::support::{TestEdge, Upstream, envelope, eventually, free_addresses};
 
 const LIMIT: usize = 12;
 
@@ -122,9 +123,10 @@ async fn edges_share_the_count_and_a_newcomer_learns_it() {
 struct Nats(Child);
 
 impl Nats {
-    fn start(port: u16) -> Self {
+    fn start(address: SocketAddr) -> Self {
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
         let mut command = Command::new("nats-server");
-        command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);
+        command.args(["-a", &host, "-p", &port]);
         Self(
             command
                 .stdout(Stdio::null())
@@ -144,12 +146,8 @@ impl Drop for Nats {
 
 #[tokio::test]
 async fn without_a_bus_each_edge_counts_alone_until_it_comes() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let url = format!("nats://127.0.0.1:{port}");
+    let [address] = free_addresses();
+    let url = format!("nats://{address}");
     let api = Upstream::start("api");
     let (first, second) = (
         limited_edge(&api, &url).await,
@@ -164,7 +162,7 @@ async fn without_a_bus_each_edge_counts_alone_until_it_comes() {
         );
     }
     assert_eq!(remaining(&second, "9.9.9.9").await, LIMIT - 1);
-    let _nats = Nats::start(port);
+    let _nats = Nats::start(address);
     eventually("the counts of the outage are shared", || async {
         ask_from(&second, "9.9.9.9", "/api/auth/users")
             .await

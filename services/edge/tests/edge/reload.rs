@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::client_async;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{EDGE_KEY, TestEdge, Upstream, client, eventually};
+use crate::support::{EDGE_KEY, TestEdge, Upstream, client, eventually, free_addresses};
 use crate::websocket::echo;
 
 #[tokio::test]
@@ -157,11 +157,11 @@ impl Drop for Program {
 async fn the_program_reads_its_file_again_when_told_and_refuses_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("edge.env");
-    let taken = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    let [port, admin] = taken.map(|it| it.local_addr().unwrap().port());
+    let [address, admin] = free_addresses();
+    let (host, port) = (address.ip(), address.port());
     let write = |hosts: &str| {
         let text = format!(
-            "INGOT_EDGE_ADDRESS=127.0.0.1\nPORT={port}\nINGOT_EDGE_ADMIN_LISTEN=127.0.0.1:{admin}\n\
+            "INGOT_EDGE_ADDRESS={host}\nPORT={port}\nINGOT_EDGE_ADMIN_LISTEN={admin}\n\
              INGOT_EDGE_KEY={EDGE_KEY}\nINGOT_PROJECT_HOSTS={hosts}\nNATS_URL=nats://127.0.0.1:1\n\
              INGOT_RATE_LIMIT={}\n",
             if hosts == "wrong.test" {
@@ -194,7 +194,7 @@ async fn the_program_reads_its_file_again_when_told_and_refuses_what_is_wrong() 
     let client = client(0);
     // A host that is served has no service behind it here; another one is not known.
     let serves = async |host: &str| {
-        let request = client.get(format!("http://127.0.0.1:{port}/api/health"));
+        let request = client.get(format!("http://{address}/api/health"));
         let answer = request.header("host", host).send().await.ok()?;
         Some(answer.status().as_u16() == 503)
     };

@@ -1,6 +1,7 @@
-//! Servers behind the edge, and edges in front of them, all on free ports.
+//! Servers behind the edge, and edges in front of them, all on free ports of the loopback address
+//! that is this process's own.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -24,6 +25,20 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const NOWHERE: &str = "127.0.0.1:1";
 /// The key that the edges of these tests prove themselves with.
 pub(crate) const EDGE_KEY: &str = "edge-key-of-these-tests-0123456789";
+
+/// This process's own loopback address. Tests run in processes beside each other: a port of
+/// 127.0.0.1 that one of them gives back for a while may be another's when it wants it again.
+pub(crate) fn own_address() -> Ipv4Addr {
+    // Linux has at most 2^22 process ids (proc(5), pid_max); 127.0.0.0/16 stays everybody's.
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 1 + high, middle, low)
+}
+
+/// Addresses that are free now, and that nobody else takes.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let taken = [(); N].map(|()| std::net::TcpListener::bind((own_address(), 0)).unwrap());
+    taken.map(|listener| listener.local_addr().unwrap())
+}
 
 /// A request as a server behind the edge got it.
 #[derive(Debug, Clone)]
@@ -89,9 +104,8 @@ impl Upstream {
             async move { note_and_answer(request, &noted, answer).await }
         };
         let router = routes(Router::new()).fallback(echo);
-        let listener =
-            std::net::TcpListener::bind(address.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))))
-                .unwrap();
+        let address = address.unwrap_or(SocketAddr::from((own_address(), 0)));
+        let listener = std::net::TcpListener::bind(address).unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
@@ -175,8 +189,9 @@ impl TestEdge {
 
     /// The same in front of nobody, or of servers that are not there yet.
     pub(crate) async fn start_unready(variables: &[(&str, String)]) -> Self {
+        let own_address = own_address().to_string();
         let defaults = [
-            ("INGOT_EDGE_ADDRESS", "127.0.0.1"),
+            ("INGOT_EDGE_ADDRESS", own_address.as_str()),
             ("PORT", "0"),
             ("INGOT_EDGE_ADMIN_LISTEN", "127.0.0.1:0"),
             ("INGOT_EDGE_KEY", EDGE_KEY),

@@ -196,10 +196,8 @@ async fn plain_requests_are_led_to_https_and_browsers_told_to_stay_there() {
     };
     let led = ask(("x-nothing", "")).await;
     assert_eq!(led.status(), 308);
-    assert_eq!(
-        led.headers()["location"],
-        "https://127.0.0.1/api/health?a=b"
-    );
+    let secure = format!("https://{}/api/health?a=b", scene.edge.address.ip());
+    assert_eq!(led.headers()["location"], secure);
     assert!(!led.headers().contains_key("strict-transport-security"));
     // The one trusted proxy of these tests ended TLS itself.
     let behind = ask(("x-forwarded-proto", "https")).await;

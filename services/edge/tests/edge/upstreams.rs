@@ -169,7 +169,7 @@ async fn a_service_that_falls_silent_is_given_up() {
 
 #[tokio::test]
 async fn a_name_stands_for_all_its_addresses() {
-    let api = Upstream::start("api");
+    let api = Upstream::start_at("api", "127.0.0.1:0".parse().unwrap());
     let port = api.address.port();
     let edge = TestEdge::start(&[("INGOT_UPSTREAM_API", format!("localhost:{port}"))]).await;
     for _ in 0..4 {
