@@ -95,6 +95,12 @@ enum What {
     /// Part of `realtime`: the node, told by its variables
     #[command(hide = true)]
     ServeFanout,
+    /// Part of `realtime`: write calls and nothing else
+    #[command(hide = true)]
+    ServeWrites {
+        /// Where it listens
+        address: SocketAddr,
+    },
 }
 
 /// How long and how often each candidate is measured.
@@ -116,6 +122,7 @@ fn main() -> ExitCode {
         What::ServeFanout => {
             ingot_telemetry::run("ingot-realtime-fanout", ingot_realtime_fanout::serve)
         }
+        What::ServeWrites { address } => exit_code(realtime::serve_writes(*address)),
         What::MigrateFleet { folder } => exit_code(in_runtime(database::bring_up(folder))),
         What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(*address))),
         What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),

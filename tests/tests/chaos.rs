@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use ingot_e2e::chaos::{Chaos, Fault, Load};
+use ingot_e2e::chaos::{Chaos, Fault, Load, PAUSE};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_doubled_or_reordered() {
@@ -27,4 +27,9 @@ async fn nothing_is_lost_doubled_or_reordered() {
         assert!(account.is_flawless(), "{account}");
         assert!(account.committed > 200, "{account}");
     }
+    // Its clients find another node while it still stands.
+    let account = chaos.run(Fault::NodePaused).await.unwrap();
+    assert!(account.is_flawless(), "{account}");
+    assert!(account.cuts > 0, "nobody left it: {account}");
+    assert!(account.longest_wait < PAUSE.as_secs_f64(), "{account}");
 }

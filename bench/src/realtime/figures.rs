@@ -179,7 +179,11 @@ pub(super) async fn join_storm(stack: &Stack) -> anyhow::Result<Vec<Row>> {
 }
 
 /// CPU time per delivered message, in one room.
-pub(super) async fn cost(stack: &Stack, peer: &Peer, seconds: u32) -> anyhow::Result<Vec<Row>> {
+pub(super) async fn cost(
+    stack: &Stack,
+    [peer, bare]: &[Peer; 2],
+    seconds: u32,
+) -> anyhow::Result<Vec<Row>> {
     let mut rows = Vec::new();
     for rate in [25, 50, 200] {
         let audience = Audience::open(&stack.entrance(Some("bench"))?).await?;
@@ -187,19 +191,31 @@ pub(super) async fn cost(stack: &Stack, peer: &Peer, seconds: u32) -> anyhow::Re
         broadcast(stack, rate, seconds).await?;
         let delivered = audience.settle().await;
         let ours = per_message(stack.node.cpu_time()?.saturating_sub(before), delivered)?;
-        let audience = Audience::open(&peer.entrance()).await?;
-        let before = peer.process.cpu_time()?;
-        peer.emit(rate, seconds, BYTES).await?;
-        let delivered = audience.settle().await;
-        let theirs = per_message(peer.process.cpu_time()?.saturating_sub(before), delivered)?;
+        drop(audience);
+        let theirs = cost_of(peer, rate, seconds).await?;
+        let least = cost_of(bare, rate, seconds).await?;
         rows.push(row(
             format!("CPU per delivery, {ROOM} sockets, 1 KB, {rate}/s"),
             format!("{ours:.1} µs ({:.2})", ours / theirs),
             format!("{theirs:.1} µs (1)"),
             "0.25",
         ));
+        rows.push(row(
+            format!("the same, write calls alone, {rate}/s"),
+            "–".to_owned(),
+            format!("{least:.1} µs ({:.2})", least / theirs),
+            "–",
+        ));
     }
     Ok(rows)
+}
+
+async fn cost_of(peer: &Peer, rate: u32, seconds: u32) -> anyhow::Result<f64> {
+    let audience = Audience::open(&peer.entrance()).await?;
+    let before = peer.process.cpu_time()?;
+    peer.emit(rate, seconds, BYTES).await?;
+    let delivered = audience.settle().await;
+    per_message(peer.process.cpu_time()?.saturating_sub(before), delivered)
 }
 
 /// In microseconds.

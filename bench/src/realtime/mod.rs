@@ -1,9 +1,10 @@
 //! Realtime: what a delivery costs beside Node's socket.io server, how long a message takes, whether
 //! bursts arrive whole, and what sockets cost.
 //!
-//! [`socket`] is the client, [`stack`] what is measured, [`figures`] the measurements of one node,
+//! [`socket`] is the client, [`stack`] what is measured, [`bare`] the least that it can cost, [`figures`] the measurements of one node,
 //! [`spread`] those of several, [`storage`] what PostgreSQL writes.
 
+mod bare;
 mod figures;
 mod socket;
 mod spread;
@@ -14,6 +15,7 @@ use std::path::Path;
 
 use crate::Plan;
 use crate::report::{self, Section};
+pub(crate) use bare::serve as serve_writes;
 use stack::{Peer, Stack};
 
 /// A part of the measurements, for those who want only some.
@@ -48,7 +50,8 @@ pub(crate) async fn compare(plan: Plan, parts: &[Part]) -> anyhow::Result<Sectio
         text: format!(
             "Messages are published by SQL and go through relay, NATS, one node and one edge to \
              clients on loopback, which read frames and nothing else. The peer is Node's socket.io \
-             server (npm), which broadcasts by itself, to clients that are connected to it directly. \
+             server (npm), which broadcasts by itself, to clients that are connected to it directly; \
+             below it, a loop that does nothing but write the same to every socket. \
              CPU is user and system time of the node, and of the peer. Where there are several \
              nodes, clients are connected to them directly. {seconds} s for each rate."
         ),
@@ -78,8 +81,8 @@ async fn measure(folder: &Path, seconds: u32, parts: &[Part]) -> anyhow::Result<
         add(spread::crowd(&stack, folder).await?);
     }
     if wanted(Part::Cost) {
-        let peer = Peer::start(folder).await?;
-        add(figures::cost(&stack, &peer, seconds).await?);
+        let peers = [Peer::start(folder).await?, Peer::bare(folder).await?];
+        add(figures::cost(&stack, &peers, seconds).await?);
     }
     if wanted(Part::Spread) {
         add(spread::nodes(&stack, folder, seconds).await?);

@@ -16,7 +16,7 @@ const ROOMS: usize = 200;
 /// Sockets in each room.
 const MEMBERS: usize = 5;
 /// Messages in a second, to the rooms in turns.
-const RATE: u32 = 200;
+const RATE: u32 = 400;
 const NODES: usize = 4;
 /// Members of the one room.
 const CROWD: usize = 5_000;

@@ -166,13 +166,25 @@ async fn ready(url: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Node's socket.io server.
+/// Another server that broadcasts when it is asked to.
 pub(super) struct Peer {
     pub(super) process: Process,
     address: SocketAddr,
 }
 
 impl Peer {
+    /// Write calls and nothing else.
+    pub(super) async fn bare(folder: &Path) -> anyhow::Result<Self> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port(None)?));
+        let arguments = ["serve-writes", &address.to_string()];
+        let process = Process::start_self(&arguments, &[], &folder.join("writes.out"))?;
+        Ok(Self {
+            process: process.listening_on(address).await?,
+            address,
+        })
+    }
+
+    /// Node's socket.io server.
     pub(super) async fn start(folder: &Path) -> anyhow::Result<Self> {
         let installed = Command::new("npm")
             .args(["ci", "--no-progress", "--silent"])

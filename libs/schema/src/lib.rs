@@ -17,6 +17,7 @@ mod lock;
 mod logins;
 mod policy;
 mod readiness;
+mod realtime;
 mod runner;
 mod step;
 
@@ -27,5 +28,6 @@ pub use lock::{LOCK_WAIT, RunnerLock};
 pub use logins::prepare_logins;
 pub use policy::CREATE_POLICY;
 pub use readiness::{check_current, wait_until_current};
+pub use realtime::{PUBLICATION, RealtimeSource, switch_realtime_source};
 pub use runner::{migrate, migrate_to};
 pub use step::{STEPS, Step, latest_version};

@@ -6,9 +6,11 @@
 mod audience;
 mod relay;
 mod retention;
+mod source;
 mod webhooks;
 
 pub use relay::LOCK;
+use source::SourceSettings;
 use webhooks::WebhookSettings;
 
 use ingot_bus::{Bus, BusSettings};
@@ -41,6 +43,8 @@ ingot_config::configuration! {
         bus: BusSettings;
         /// When it deletes old messages.
         retention: RetentionSettings;
+        /// Where it hears of messages.
+        source: SourceSettings;
         /// How webhooks are sent.
         webhooks: WebhookSettings;
         /// The projects that it serves.
@@ -54,8 +58,10 @@ ingot_config::configuration! {
 /// service recovers by itself.
 ///
 /// # Errors
-/// The address cannot be bound, `NATS_URL` is no address, or no HTTP client can be made.
+/// The address cannot be bound, `NATS_URL` is no address, no HTTP client can be made, or nobody can
+/// read PostgreSQL's log where that is asked for.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let reader = source::reader(&config.source, &config.registry)?;
     let bus = Bus::connect(&config.bus, "ingot-listen-relay").await?;
     let pools = Pools::new(Arc::new(config.registry), config.pools);
     let tasks = TaskTracker::new();
@@ -73,6 +79,7 @@ pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Resul
                 sender: sender.clone(),
                 longest_attempt: config.webhooks.timeout.0,
             },
+            reader.clone(),
             status,
         );
         tasks.spawn(relay.run(shutdown.clone()));

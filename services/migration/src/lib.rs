@@ -19,6 +19,7 @@ use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_identity::{CloudSettings, SeedSettings};
 use ingot_project::{DatabaseSettings, PoolSettings, ProjectRegistry};
+use ingot_schema::RealtimeSource;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::adoption::{Adoption, AdoptionError, adopt};
@@ -38,6 +39,13 @@ ingot_config::settings! {
         /// Whether to close all other databases of the server to PUBLIC, so that a project's logins
         /// reach no other database at all. For servers that nobody but Ingot uses.
         seal_server: bool = "INGOT_SEAL_SERVER", default "false";
+        /// Where committed messages are heard of: `listen`, from notifications, or `wal`, from
+        /// PostgreSQL's log, where many transactions publish at the same time. The same for the
+        /// migration service and the relay.
+        source: RealtimeSource = "REALTIME_SOURCE", default "listen";
+        /// With `REALTIME_SOURCE=wal`, a login of PostgreSQL that has the attribute `REPLICATION`. The
+        /// same for the migration service and the relay.
+        reader: Option<String> = "INGOT_REPLICATION_USER";
     }
 }
 

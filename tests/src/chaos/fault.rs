@@ -12,7 +12,7 @@ use crate::{TestCluster, eventually};
 /// How long a silent connection stays silent: longer than it takes to notice.
 const SILENCE: Duration = Duration::from_secs(8);
 /// How long a paused node stands still.
-const PAUSE: Duration = Duration::from_secs(20);
+pub const PAUSE: Duration = Duration::from_secs(20);
 
 /// Something that goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ mod publishers;
 mod subscribers;
 
 pub use account::Account;
-pub use fault::Fault;
+pub use fault::{Fault, PAUSE};
 pub use messages::{Listeners, Load, Messages};
 
 use std::time::Duration;

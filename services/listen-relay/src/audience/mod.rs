@@ -2,5 +2,6 @@
 
 mod service;
 mod store;
+mod sums;
 
 pub(crate) use service::count;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use ingot_bus::{
     Bus, Headers, Invalidation, MAX_INLINE_PAYLOAD, RoomMessage, RoomPublisher, SenderType,
 };
-use ingot_project::ProjectId;
+use ingot_project::{Project, ProjectId};
 use ingot_telemetry::HeaderCarrier;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
@@ -37,6 +37,10 @@ const IDLE_BEAT: Duration = Duration::from_millis(500);
 const BUSY_BEAT: Duration = Duration::from_millis(250);
 /// A heartbeat that takes longer to come back means that nothing else comes either.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
+/// Pause between looks at what was committed, while the log is not open yet.
+const LOOK: Duration = Duration::from_millis(200);
+/// How often it is looked how much of the log PostgreSQL keeps.
+const LOG_LOOK: Duration = Duration::from_secs(5);
 /// How long the bus may take at a stop to confirm what is under way.
 const LAST_FLUSH: Duration = Duration::from_secs(3);
 
@@ -66,6 +70,8 @@ pub(super) struct Delivery {
     unsaved: bool,
     /// The stream on the bus is there.
     prepared: bool,
+    /// When it was last looked how much of the log is kept.
+    looked: Option<Instant>,
 }
 
 impl Delivery {
@@ -89,14 +95,21 @@ impl Delivery {
             shown: Instant::now(),
             unsaved: false,
             prepared: false,
+            looked: None,
         }
     }
 
-    /// Catches up, then follows the notifications until the connection fails or `shutdown`.
-    pub(super) async fn run(&mut self, shutdown: &CancellationToken) -> Result<(), sqlx::Error> {
+    /// Catches up, then follows the notifications or the log until the connection fails or
+    /// `shutdown`.
+    pub(super) async fn run(
+        &mut self,
+        project: &Arc<Project>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), sqlx::Error> {
         // Dropping the work at a stop loses nothing: the next relay begins at `delivered`.
         let ended = shutdown
             .run_until_cancelled(Box::pin(async {
+                self.open_log(project).await?;
                 self.catch_up().await?;
                 self.follow().await
             }))
@@ -108,6 +121,26 @@ impl Delivery {
             return Ok(());
         };
         ended
+    }
+
+    /// Opens the log where messages are heard of there. It may have to wait for transactions under
+    /// way; what commits meanwhile is looked up.
+    async fn open_log(&mut self, project: &Arc<Project>) -> Result<(), sqlx::Error> {
+        let Some(opening) = self.leadership.opening_log(project) else {
+            return Ok(());
+        };
+        let mut opening = pin!(opening);
+        let log = loop {
+            match timeout(LOOK, &mut opening).await {
+                Ok(opened) => break opened?,
+                Err(_elapsed) => {
+                    self.catch_up().await?;
+                    self.show().await?;
+                }
+            }
+        };
+        self.leadership.follow_log(log);
+        Ok(())
     }
 
     /// Publishes what was committed since the saved snapshot.
@@ -194,6 +227,23 @@ impl Delivery {
             self.next_beat = Instant::now() + IDLE_BEAT;
             if self.unsaved {
                 self.save().await?;
+            }
+            self.confirm().await?;
+        }
+        Ok(())
+    }
+
+    /// Lets PostgreSQL drop what it keeps of the log for us, and tells how much that is.
+    async fn confirm(&mut self) -> Result<(), sqlx::Error> {
+        let Some(slot) = self.leadership.confirm() else {
+            return Ok(());
+        };
+        if self.looked.is_none_or(|last| last.elapsed() > LOG_LOOK) {
+            let slot = slot.to_owned();
+            self.looked = Some(Instant::now());
+            let look = store::kept_log(self.leadership.connection(), &slot);
+            if let Some((kept, further)) = answered(look).await? {
+                self.status.kept_log(kept, further);
             }
         }
         Ok(())

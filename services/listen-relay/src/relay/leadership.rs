@@ -8,6 +8,7 @@
 //! of its own. Whoever held the term before sees that with his next heartbeat, should he wake up,
 //! and steps down. What both may publish meanwhile is the same, and recognised by its id.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -16,6 +17,7 @@ use sqlx::postgres::{PgListener, PgPoolOptions};
 use tokio::time::{Instant, timeout};
 use uuid::Uuid;
 
+use super::log::{LogReader, LogStream};
 use super::status::{Role, Status};
 use super::store;
 
@@ -56,12 +58,17 @@ pub(super) struct Leadership {
     listener: PgListener,
     /// Number of the term; whoever leads later has a higher one.
     term: i32,
+    /// Who reads the log, where messages are heard of there.
+    reader: Option<LogReader>,
+    /// The log, once it is open.
+    log: Option<LogStream>,
 }
 
 impl Leadership {
     /// Connects, and returns as soon as this process is the active relay of the project.
     pub(super) async fn await_turn(
         project: &Project,
+        reader: Option<LogReader>,
         status: &Status,
     ) -> Result<Self, sqlx::Error> {
         // A dead peer must be noticed by the server too, for only then is the lock free.
@@ -85,8 +92,37 @@ impl Leadership {
         status.become_role(Role::Standby);
         answered(listener.listen(HEARTBEAT)).await?;
         let term = Self::stand_by(&mut listener).await?;
-        answered(listener.listen_all([MESSAGES, CHANNELS, SCHEMA])).await?;
-        Ok(Self { listener, term })
+        answered(listener.listen_all([CHANNELS, SCHEMA])).await?;
+        if reader.is_none() {
+            answered(listener.listen(MESSAGES)).await?;
+        }
+        Ok(Self {
+            listener,
+            term,
+            reader,
+            log: None,
+        })
+    }
+
+    /// Opens the log, where messages are heard of there. It is followed after
+    /// [`Leadership::follow_log`].
+    pub(super) fn opening_log(
+        &self,
+        project: &Arc<Project>,
+    ) -> Option<impl Future<Output = Result<LogStream, sqlx::Error>> + use<>> {
+        let (project, reader) = (Arc::clone(project), self.reader.clone()?);
+        Some(async move { LogStream::open(&project, &reader).await })
+    }
+
+    pub(super) fn follow_log(&mut self, log: LogStream) {
+        self.log = Some(log);
+    }
+
+    /// Everything before the last heartbeat is on the bus. Returns the name of the log's slot.
+    pub(super) fn confirm(&self) -> Option<&str> {
+        let log = self.log.as_ref()?;
+        log.confirm();
+        Some(log.slot())
     }
 
     /// Waits until nobody leads, or whoever does has fallen silent. Returns the new term.
@@ -121,10 +157,20 @@ impl Leadership {
     /// Waits for the next notification. Nothing is lost when the future is dropped.
     pub(super) async fn hear(&mut self) -> Result<Heard, sqlx::Error> {
         loop {
+            let notification = match &mut self.log {
+                None => self.listener.try_recv().await?,
+                Some(log) => tokio::select! {
+                    heard = log.hear() => return heard,
+                    notification = self.listener.try_recv() => notification?,
+                },
+            };
             // `None` says that the connection was lost.
-            let notification = self.listener.try_recv().await?.ok_or_else(lost)?;
-            if let Some(heard) = understand(notification.channel(), notification.payload()) {
-                return Ok(heard);
+            let notification = notification.ok_or_else(lost)?;
+            match understand(notification.channel(), notification.payload()) {
+                // The standbys' heartbeat: it says nothing about the log.
+                Some(Heard::Heartbeat(_)) if self.reader.is_some() => {}
+                Some(heard) => return Ok(heard),
+                None => {}
             }
         }
     }
@@ -138,19 +184,23 @@ impl Leadership {
     /// committed before it.
     ///
     /// # Errors
-    /// The database stays silent, or somebody else leads by now.
+    /// The database stays silent, somebody else leads by now, or messages are not announced where
+    /// this relay listens.
     pub(super) async fn beat(&mut self) -> Result<(String, String), sqlx::Error> {
         // Random, so that nobody else can send it first.
         let token = Uuid::new_v4().to_string();
-        let beat = store::beat(&mut self.listener, HEARTBEAT, &token, self.term);
-        let (snapshot, is_current) = timeout(BEAT_TIMEOUT, beat)
+        let logged = self.reader.is_some();
+        let beat = store::beat(&mut self.listener, HEARTBEAT, &token, self.term, logged);
+        let beat = timeout(BEAT_TIMEOUT, beat)
             .await
             .unwrap_or_else(|_| Err(silent()))?;
-        if is_current {
-            Ok((token, snapshot))
-        } else {
-            Err(replaced())
+        if !beat.is_current {
+            return Err(replaced());
         }
+        if !beat.is_announced && !logged {
+            return Err(unannounced());
+        }
+        Ok((token, beat.snapshot))
     }
 }
 
@@ -182,6 +232,14 @@ pub(super) fn silent() -> sqlx::Error {
 
 fn replaced() -> sqlx::Error {
     sqlx::Error::Protocol("another relay leads by now".to_owned())
+}
+
+fn unannounced() -> sqlx::Error {
+    sqlx::Error::Protocol(
+        "messages are not announced by notifications, for the migration service was started with \
+         REALTIME_SOURCE=wal: give this relay the same value, or that service `listen`"
+            .to_owned(),
+    )
 }
 
 fn lost() -> sqlx::Error {

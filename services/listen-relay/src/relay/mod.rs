@@ -1,10 +1,11 @@
 //! One project's relay: standing by, and being the active one.
 //!
-//! [`leadership`] holds the lock and the connection, [`delivery`] is the active relay's work,
+//! [`leadership`] holds the lock and the connection, [`log`] reads PostgreSQL's log instead of notifications, [`delivery`] is the active relay's work,
 //! [`store`] the SQL, [`status`] what health and metrics tell about it.
 
 mod delivery;
 mod leadership;
+mod log;
 mod status;
 mod store;
 
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use leadership::Leadership;
+pub(crate) use log::LogReader;
 use status::Role;
 pub(crate) use status::{Status, health};
 pub use store::LOCK;
@@ -48,6 +50,8 @@ pub(crate) struct Relay {
     /// Time between two deletions of old messages.
     retention_interval: Duration,
     webhooks: Webhooks,
+    /// Who reads the log, where messages are heard of there.
+    reader: Option<LogReader>,
     status: Arc<Status>,
 }
 
@@ -64,6 +68,7 @@ impl Relay {
         bus: Bus,
         retention_interval: Duration,
         webhooks: Webhooks,
+        reader: Option<LogReader>,
         status: Arc<Status>,
     ) -> Self {
         Self {
@@ -72,6 +77,7 @@ impl Relay {
             bus,
             retention_interval,
             webhooks,
+            reader,
             status,
         }
     }
@@ -81,7 +87,8 @@ impl Relay {
         let mut pause = FIRST_PAUSE;
         let begin = Instant::now();
         while !shutdown.is_cancelled() {
-            let turn = Box::pin(Leadership::await_turn(&self.project, &self.status));
+            let reader = self.reader.clone();
+            let turn = Box::pin(Leadership::await_turn(&self.project, reader, &self.status));
             let ended = match shutdown.run_until_cancelled(turn).await {
                 None => break,
                 Some(Err(error)) => Err(error),
@@ -151,7 +158,7 @@ impl Relay {
             self.project.id.clone(),
             Arc::clone(&self.status),
         );
-        let ended = delivery.run(shutdown).await;
+        let ended = delivery.run(&self.project, shutdown).await;
         term.cancel();
         for (task, work) in [
             (counting, "the audience counter"),

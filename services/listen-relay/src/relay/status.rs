@@ -67,6 +67,15 @@ impl Status {
             .set(count as f64);
     }
 
+    /// PostgreSQL keeps so many bytes of its log for us, and would keep so many more.
+    pub(super) fn kept_log(&self, kept: f64, further: Option<f64>) {
+        let project = self.project.to_string();
+        metrics::gauge!("realtime_relay_log_kept_bytes", "project" => project.clone()).set(kept);
+        if let Some(further) = further {
+            metrics::gauge!("realtime_relay_log_safe_bytes", "project" => project).set(further);
+        }
+    }
+
     /// A message went to the bus, `age` seconds after its transaction began.
     pub(super) fn published(&self, id: Uuid, age: f64) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(id);

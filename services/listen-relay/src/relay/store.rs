@@ -4,8 +4,10 @@
 //! the snapshot was taken; unlike times and ids this does not depend on the order of inserts.
 
 use sqlx::postgres::{PgListener, PgRow};
-use sqlx::{Executor, Row};
+use sqlx::{Executor, FromRow, Row};
 use uuid::Uuid;
+
+use super::log::BEAT;
 
 /// First key of the active relay's lock ("rela" in ASCII), the second is the number of its term.
 /// Advisory locks belong to one database.
@@ -104,16 +106,29 @@ async fn end_foreigners(listener: &mut PgListener) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Notifies ourselves; returns the snapshot from before, and whether `term` is still the highest.
+/// What a heartbeat found.
+#[derive(Debug, FromRow)]
+pub(super) struct Beat {
+    /// What was committed before it.
+    pub(super) snapshot: String,
+    /// No later term has begun.
+    pub(super) is_current: bool,
+    /// Every message that the snapshot sees was announced by a notification, unless a relay looked
+    /// for it anyway.
+    pub(super) is_announced: bool,
+}
+
+/// Notifies ourselves and the standbys, and where `logged` says so, writes the token to the log.
 pub(super) async fn beat(
     listener: &mut PgListener,
     channel: &str,
     token: &str,
     term: i32,
-) -> Result<(String, bool), sqlx::Error> {
+    logged: bool,
+) -> Result<Beat, sqlx::Error> {
     sqlx::query_as(
         "select
-            pg_current_snapshot()::text,
+            pg_current_snapshot()::text as snapshot,
             not exists (
                 select
                 from pg_locks as l
@@ -124,14 +139,40 @@ pub(super) async fn beat(
                     and l.database = (select oid from pg_database where datname = current_database())
                     and l.classid = $3::oid
                     and l.objid::bigint > $4
-            )
+            ) as is_current,
+            exists (
+                select from pg_trigger
+                where tgrelid = 'realtime.messages'::regclass
+                    and tgname = 'trg_message_notify' and tgenabled <> 'D'
+            ) as is_announced,
+            case when $5 then pg_logical_emit_message(false, $6, $2)::text end as logged
         from pg_notify($1, $2)",
     )
     .bind(channel)
     .bind(token)
     .bind(LOCK)
     .bind(i64::from(term))
+    .bind(logged)
+    .bind(BEAT)
     .fetch_one(listener)
+    .await
+}
+
+/// How much of the log PostgreSQL keeps for a slot, and how much more it would keep, in bytes; the
+/// latter is `None` where nothing limits it. `None` if the slot is gone.
+pub(super) async fn kept_log(
+    listener: &mut PgListener,
+    slot: &str,
+) -> Result<Option<(f64, Option<f64>)>, sqlx::Error> {
+    sqlx::query_as(
+        "select
+            coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::float8,
+            safe_wal_size::float8
+        from pg_replication_slots
+        where slot_name = $1",
+    )
+    .bind(slot)
+    .fetch_optional(listener)
     .await
 }
 

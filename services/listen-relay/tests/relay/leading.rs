@@ -5,9 +5,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use ingot_project::LoginRole;
+use ingot_schema::RealtimeSource;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::scene::{PATIENCE, Scene, nothing_more, numbers, publish};
+use crate::scene::{PATIENCE, Scene, for_both_sources, nothing_more, numbers, publish};
+
+for_both_sources! {
+    a_standby_takes_over_without_loss_or_doubles,
+    a_session_of_the_project_cannot_lead,
+    a_connection_that_falls_silent_is_replaced_within_seconds,
+    a_long_way_to_catch_up_is_nobodys_reason_to_take_over,
+    a_relay_that_stops_hands_over_at_once,
+}
 
 /// Backends that hold the lock of an active relay.
 const LEADERS: &str = "select pid from pg_locks
@@ -15,9 +24,10 @@ const LEADERS: &str = "select pid from pg_locks
         and database = (select oid from pg_database where datname = current_database())
     order by objid";
 
-#[tokio::test]
-async fn a_standby_takes_over_without_loss_or_doubles() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn a_standby_takes_over_without_loss_or_doubles(
+    source: RealtimeSource,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let relays = [scene.relay().await?, scene.relay().await?];
     let mut sql = scene.project.superuser().await?;
@@ -45,9 +55,8 @@ async fn a_standby_takes_over_without_loss_or_doubles() -> anyhow::Result<()> {
 }
 
 /// The administrator's SQL may take any advisory lock: the relays' own must not help it.
-#[tokio::test]
-async fn a_session_of_the_project_cannot_lead() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn a_session_of_the_project_cannot_lead(source: RealtimeSource) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let locks = |terms: &str| {
         let class = ingot_listen_relay::LOCK;
@@ -85,9 +94,10 @@ async fn a_session_of_the_project_cannot_lead() -> anyhow::Result<()> {
     relay.stop().await
 }
 
-#[tokio::test]
-async fn a_connection_that_falls_silent_is_replaced_within_seconds() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn a_connection_that_falls_silent_is_replaced_within_seconds(
+    source: RealtimeSource,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let relays = [scene.relay().await?, scene.relay().await?];
     let mut sql = scene.project.superuser().await?;
@@ -132,10 +142,11 @@ async fn a_connection_that_falls_silent_is_replaced_within_seconds() -> anyhow::
     Ok(())
 }
 
-#[tokio::test]
-async fn a_long_way_to_catch_up_is_nobodys_reason_to_take_over() -> anyhow::Result<()> {
+async fn a_long_way_to_catch_up_is_nobodys_reason_to_take_over(
+    source: RealtimeSource,
+) -> anyhow::Result<()> {
     const MANY: i64 = 20_000;
-    let scene = Scene::new().await?;
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     scene.relay().await?.stop().await?;
     let mut sql = scene.project.superuser().await?;
@@ -164,9 +175,8 @@ async fn a_long_way_to_catch_up_is_nobodys_reason_to_take_over() -> anyhow::Resu
     Ok(())
 }
 
-#[tokio::test]
-async fn a_relay_that_stops_hands_over_at_once() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn a_relay_that_stops_hands_over_at_once(source: RealtimeSource) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let first = scene.relay().await?;
     let mut sql = scene.project.superuser().await?;
@@ -181,7 +191,7 @@ async fn a_relay_that_stops_hands_over_at_once() -> anyhow::Result<()> {
     second.stop().await
 }
 
-fn signal(signal: &str, pid: i32) -> anyhow::Result<()> {
+pub(crate) fn signal(signal: &str, pid: i32) -> anyhow::Result<()> {
     let sent = Command::new("kill")
         .args([signal, &pid.to_string()])
         .status()?;

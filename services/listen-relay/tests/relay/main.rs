@@ -1,6 +1,7 @@
 //! The relay against real PostgreSQL and NATS: order, catching up, taking over, counting.
 
 mod leading;
+mod log;
 mod order;
 mod scene;
 mod upkeep;

@@ -1,12 +1,19 @@
 //! What arrives, and in which order.
 
+use ingot_schema::RealtimeSource;
 use sqlx::{Connection, Executor};
 
-use crate::scene::{QUIET, Scene, nothing_more, numbers, publish};
+use crate::scene::{QUIET, Scene, for_both_sources, nothing_more, numbers, publish};
 
-#[tokio::test]
-async fn a_burst_arrives_in_insert_order() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+for_both_sources! {
+    a_burst_arrives_in_insert_order,
+    overlapping_transactions_arrive_in_commit_order,
+    what_committed_without_a_relay_is_caught_up,
+    catching_up_keeps_commit_order,
+}
+
+async fn a_burst_arrives_in_insert_order(source: RealtimeSource) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let relay = scene.relay().await?;
     let mut sql = scene.project.superuser().await?;
@@ -21,9 +28,10 @@ async fn a_burst_arrives_in_insert_order() -> anyhow::Result<()> {
     relay.stop().await
 }
 
-#[tokio::test]
-async fn overlapping_transactions_arrive_in_commit_order() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn overlapping_transactions_arrive_in_commit_order(
+    source: RealtimeSource,
+) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let relay = scene.relay().await?;
     let (mut first, mut second) = (
@@ -41,9 +49,8 @@ async fn overlapping_transactions_arrive_in_commit_order() -> anyhow::Result<()>
     relay.stop().await
 }
 
-#[tokio::test]
-async fn what_committed_without_a_relay_is_caught_up() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn what_committed_without_a_relay_is_caught_up(source: RealtimeSource) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     let relay = scene.relay().await?;
     let (mut sql, mut other) = (
@@ -72,9 +79,8 @@ async fn what_committed_without_a_relay_is_caught_up() -> anyhow::Result<()> {
     relay.stop().await
 }
 
-#[tokio::test]
-async fn catching_up_keeps_commit_order() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+async fn catching_up_keeps_commit_order(source: RealtimeSource) -> anyhow::Result<()> {
+    let scene = Scene::new(source).await?;
     let mut room = scene.join("orders").await?;
     scene.relay().await?.stop().await?;
     let (mut first, mut second) = (

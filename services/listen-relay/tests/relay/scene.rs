@@ -1,4 +1,5 @@
-//! A project, the bus, and what rooms of it hear.
+//! A project, the bus, and what rooms of it hear; and both sources that a relay hears of messages
+//! from.
 
 use std::time::Duration;
 
@@ -6,30 +7,93 @@ use anyhow::{Context, ensure};
 use ingot_bus::{Bus, BusSettings, Room, RoomSubscription};
 use ingot_config::Settings;
 use ingot_listen_relay::serve;
+use ingot_schema::{RealtimeSource, switch_realtime_source};
 use ingot_testkit::{TestProject, TestService};
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, Executor, PgConnection};
 use uuid::Uuid;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const QUIET: Duration = Duration::from_millis(700);
 
+/// Makes a test of each function for each source.
+macro_rules! for_both_sources {
+    ($($name:ident),* $(,)?) => {$(
+        mod $name {
+            use ingot_schema::RealtimeSource;
+
+            #[tokio::test]
+            async fn by_notifications() -> anyhow::Result<()> {
+                super::$name(RealtimeSource::Listen).await
+            }
+
+            #[tokio::test]
+            async fn from_the_log() -> anyhow::Result<()> {
+                super::$name(RealtimeSource::Wal).await
+            }
+        }
+    )*};
+}
+pub(crate) use for_both_sources;
+
 pub(crate) struct Scene {
     pub(crate) project: TestProject,
     pub(crate) bus: Bus,
+    source: RealtimeSource,
 }
 
 impl Scene {
-    pub(crate) async fn new() -> anyhow::Result<Self> {
+    pub(crate) async fn new(source: RealtimeSource) -> anyhow::Result<Self> {
         let project = TestProject::create().await?;
         project
             .execute("insert into realtime.channels (pattern) values ('orders'), ('room:%')")
             .await?;
         let bus = Bus::connect(&BusSettings::load(&project.environment())?, "test").await?;
-        Ok(Self { project, bus })
+        let scene = Self {
+            project,
+            bus,
+            source,
+        };
+        if source == RealtimeSource::Wal {
+            let create = format!(
+                "create role {0} login replication password '{0}'",
+                scene.reader()
+            );
+            let mut owner = scene.project.superuser().await?;
+            owner.execute(AssertSqlSafe(create)).await?;
+            scene.switch(source).await?;
+        }
+        Ok(scene)
+    }
+
+    /// The login that reads the log; also its password.
+    fn reader(&self) -> String {
+        format!("{}_log", self.project.project().id)
+    }
+
+    /// As the migration service does.
+    pub(crate) async fn switch(&self, source: RealtimeSource) -> anyhow::Result<()> {
+        let mut owner = self.project.superuser().await?;
+        let reader = self.reader();
+        let reader = (source == RealtimeSource::Wal).then_some(reader.as_str());
+        Ok(switch_realtime_source(&mut owner, source, reader).await?)
+    }
+
+    /// A relay that listens, whatever the scene's source.
+    pub(crate) async fn listening_relay(&self) -> anyhow::Result<TestService> {
+        TestService::start(&self.project, &[], serve).await
     }
 
     pub(crate) async fn relay(&self) -> anyhow::Result<TestService> {
-        TestService::start(&self.project, &[], serve).await
+        let reader = self.reader();
+        let settings: &[(&str, &str)] = match self.source {
+            RealtimeSource::Listen => &[],
+            RealtimeSource::Wal => &[
+                ("REALTIME_SOURCE", "wal"),
+                ("INGOT_REPLICATION_USER", &reader),
+                ("INGOT_REPLICATION_PASSWORD", &reader),
+            ],
+        };
+        TestService::start(&self.project, settings, serve).await
     }
 
     pub(crate) async fn join(&self, channel: &str) -> anyhow::Result<RoomSubscription> {

@@ -6,6 +6,7 @@ use anyhow::{Context, ensure};
 use futures::StreamExt;
 use ingot_bus::{Audience, Invalidation};
 use ingot_listen_relay::serve;
+use ingot_schema::RealtimeSource;
 use ingot_testkit::TestService;
 use sqlx::{Executor, PgConnection};
 use uuid::Uuid;
@@ -14,7 +15,7 @@ use crate::scene::{PATIENCE, QUIET, Scene, nothing_more, numbers, publish};
 
 #[tokio::test]
 async fn only_enabled_channels_are_relayed_and_long_payloads_stay_behind() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::new(RealtimeSource::Listen).await?;
     let mut room = scene.join("room:1").await?;
     let relay = scene.relay().await?;
     let mut sql = scene.project.superuser().await?;
@@ -46,7 +47,7 @@ async fn only_enabled_channels_are_relayed_and_long_payloads_stay_behind() -> an
 
 #[tokio::test]
 async fn counts_of_all_nodes_are_summed() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::new(RealtimeSource::Listen).await?;
     let relay = scene.relay().await?;
     let mut sql = scene.project.superuser().await?;
     let message = publish(&mut sql, "orders", 1).await?;
@@ -74,9 +75,51 @@ async fn counts_of_all_nodes_are_summed() -> anyhow::Result<()> {
     }
 }
 
+/// Otherwise every count would be a new entry in every index.
+#[tokio::test]
+async fn counted_messages_stay_on_their_pages() -> anyhow::Result<()> {
+    const MANY: i64 = 400;
+    const PAGES: &str = "select pg_relation_size('realtime.messages') / 8192";
+    let scene = Scene::new(RealtimeSource::Listen).await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    let messages: Vec<Uuid> = sqlx::query_scalar(
+        "select realtime.publish('orders', 'e', '{}') from generate_series(1, $1)",
+    )
+    .bind(MANY)
+    .fetch_all(&mut sql)
+    .await?;
+    let before: i64 = sqlx::query_scalar(PAGES).fetch_one(&mut sql).await?;
+    tokio::time::sleep(QUIET).await;
+    let counts = messages.into_iter().map(|message| (message, 1)).collect();
+    scene
+        .bus
+        .publish_audience(&scene.project.project().id, &Audience { counts })
+        .await?;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let counted: i64 = sqlx::query_scalar(
+            "select count(*) from realtime.messages where ws_audience_count = 1",
+        )
+        .fetch_one(&mut sql)
+        .await?;
+        if counted == MANY {
+            break;
+        }
+        ensure!(
+            tokio::time::Instant::now() < deadline,
+            "{counted} are counted"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let after: i64 = sqlx::query_scalar(PAGES).fetch_one(&mut sql).await?;
+    assert_eq!(before, after, "pages");
+    relay.stop().await
+}
+
 #[tokio::test]
 async fn messages_past_their_retention_are_deleted_batch_by_batch() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::new(RealtimeSource::Listen).await?;
     let mut sql = scene.project.superuser().await?;
     // More than one batch, of every age.
     sql.execute(
@@ -120,7 +163,7 @@ async fn counts(sql: &mut PgConnection) -> anyhow::Result<(i64, i64)> {
 
 #[tokio::test]
 async fn nodes_hear_of_changed_channels_and_policies() -> anyhow::Result<()> {
-    let scene = Scene::new().await?;
+    let scene = Scene::new(RealtimeSource::Listen).await?;
     let relay = scene.relay().await?;
     let mut room = scene.join("orders").await?;
     let mut sql = scene.project.superuser().await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ingot_config::Secret;
 use ingot_identity::{SeedError, SeedSettings};
 use ingot_project::{LoginRole, Project};
-use ingot_schema::{SchemaError, Status};
+use ingot_schema::{RealtimeSource, SchemaError, Status};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
@@ -34,6 +34,10 @@ pub(crate) struct Owner {
     maintenance_database: String,
     /// Whether nobody but Ingot uses the server.
     seal_server: bool,
+    /// Where the relay hears of messages.
+    source: RealtimeSource,
+    /// Who reads the log then.
+    reader: Option<String>,
     seed: SeedSettings,
 }
 
@@ -44,6 +48,8 @@ impl Owner {
             password: config.owner.owner_password.clone(),
             maintenance_database: config.migration.maintenance_database.clone(),
             seal_server: config.migration.seal_server,
+            source: config.migration.source,
+            reader: config.migration.reader.clone(),
             seed: config.seed.clone(),
         }
     }
@@ -54,6 +60,8 @@ impl Owner {
         let mut owner = self.connect_or_create(project).await?;
         let applied = ingot_schema::migrate(&mut owner).await?;
         ingot_schema::prepare_logins(&mut owner, project).await?;
+        let reader = self.reader.as_deref();
+        ingot_schema::switch_realtime_source(&mut owner, self.source, reader).await?;
         if self.seal_server {
             ingot_schema::close_other_databases(&mut owner).await?;
         }
