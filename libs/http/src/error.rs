@@ -21,6 +21,9 @@ pub struct ApiError {
     retry_after: Option<u64>,
 }
 
+/// Seconds after which a client that was refused for want of memory should try again.
+const RETRY_OVERLOADED: u64 = 2;
+
 impl ApiError {
     /// An error with its status, code and message.
     pub fn new(status: StatusCode, code: Code, message: impl Into<Cow<'static, str>>) -> Self {
@@ -83,6 +86,17 @@ impl ApiError {
         )
         .with_hint("Try again in a moment")
         .with_retry_after(1)
+    }
+
+    /// 503 for a request that comes while the process has no memory to spare.
+    pub fn overloaded() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            Code::UpstreamFailure,
+            "The server has too much to do at the moment",
+        )
+        .with_hint("Try again after the seconds that the Retry-After header says")
+        .with_retry_after(RETRY_OVERLOADED)
     }
 
     /// The HTTP status.

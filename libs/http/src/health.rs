@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use futures::future::{BoxFuture, join_all};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 
 /// Longest time that one check may take; slower counts as failed.
@@ -104,12 +104,15 @@ impl Health {
         Router::new()
             .route("/livez", get(|| async { Json(json!({ "status": "ok" })) }))
             .route("/readyz", get(ready))
-            .route(
-                "/metrics",
-                get(|| async { ingot_telemetry::metrics_text() }),
-            )
+            .route("/metrics", get(metrics))
             .with_state(self.clone())
     }
+}
+
+async fn metrics(headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|it| it.to_str().ok());
+    let (media_type, text) = ingot_telemetry::metrics_answer(accept);
+    ([(header::CONTENT_TYPE, media_type)], text).into_response()
 }
 
 async fn ready(State(health): State<Health>) -> Response {

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::ServiceExt;
-use axum::extract::Request;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use axum::serve::ListenerExt;
-use http::HeaderValue;
+use http::{HeaderValue, Uri};
+use ingot_telemetry::MemoryBudget;
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -29,6 +32,10 @@ ingot_config::settings! {
         /// of their probe intervals (`INGOT_UPSTREAM_CHECK_MS`), for one probe may be late. 0
         /// closes at once.
         drain_delay: ingot_config::Seconds = "INGOT_DRAIN_DELAY", default "3";
+        /// Memory that the process may use: from nine tenths of it on, new requests and new sockets
+        /// get a 503 with `Retry-After`. Unset, what its container may use; without a container,
+        /// no limit.
+        memory: Option<ingot_config::ByteSize> = "INGOT_MEMORY";
     }
 }
 
@@ -88,7 +95,9 @@ pub async fn serve_tuned(
     let (router, paths) = router.into().into_parts();
     // The service is cloned for every request, the table of paths must not be.
     let paths = Arc::new(paths);
-    let app = MapRequest::new(finish(router, &health), move |request| {
+    let budget = Arc::new(MemoryBudget::new(settings.memory.map(|size| size.0)));
+    let _watch = watch(&budget);
+    let app = MapRequest::new(finish(router, &health, budget), move |request| {
         paths.canonical(request)
     });
     let (drain_delay, drain_timeout) = (settings.drain_delay.0, settings.drain_timeout.0);
@@ -119,18 +128,42 @@ pub async fn serve_tuned(
     Ok(())
 }
 
+/// Looks at the budget until the guard is dropped.
+fn watch(budget: &Arc<MemoryBudget>) -> DropGuard {
+    let (budget, stop) = (Arc::clone(budget), CancellationToken::new());
+    let guard = stop.clone().drop_guard();
+    tokio::spawn(async move { budget.watch(stop).await });
+    guard
+}
+
 /// The layers that every service has, outermost last.
-fn finish(router: Router, health: &Health) -> Router {
+fn finish(router: Router, health: &Health, budget: Arc<MemoryBudget>) -> Router {
     router
         .fallback(unknown_route)
         .method_not_allowed_fallback(unknown_route)
         .layer(CatchPanicLayer::custom(|_panic| {
             // The panic hook has logged it; the caller gets an answer instead of a cut connection.
-            axum::response::IntoResponse::into_response(ApiError::internal(&"handler panicked"))
+            ApiError::internal(&"handler panicked").into_response()
         }))
+        .layer(axum::middleware::from_fn_with_state(budget, shed))
         .layer(axum::middleware::map_response(json_with_charset))
         .layer(TracingLayer)
         .merge(health.router())
+}
+
+/// Refuses new work while there is no memory for it. Whoever has a session of Engine.IO goes on:
+/// refusing him would make him open another one.
+async fn shed(State(budget): State<Arc<MemoryBudget>>, request: Request, next: Next) -> Response {
+    if budget.is_exhausted() && !has_session(request.uri()) {
+        metrics::counter!("http_server_requests_shed_total").increment(1);
+        return ApiError::overloaded().into_response();
+    }
+    next.run(request).await
+}
+
+fn has_session(target: &Uri) -> bool {
+    let query = target.query().unwrap_or_default();
+    query.split('&').any(|pair| pair.starts_with("sid="))
 }
 
 /// An unknown path and an unsupported method get the same 404 (contract, platform §3.2, §6.3).
@@ -147,7 +180,7 @@ async fn unknown_route(request: Request) -> ApiError {
 }
 
 /// The contract's JSON content type carries a charset (platform §3.2).
-async fn json_with_charset(mut response: axum::response::Response) -> axum::response::Response {
+async fn json_with_charset(mut response: Response) -> Response {
     const PLAIN: &[u8] = b"application/json";
     let headers = response.headers_mut();
     if headers
@@ -179,7 +212,8 @@ mod tests {
         let router = Router::new()
             .route("/broken", get(broken))
             .route("/sound", get(|| async { "fine" }));
-        let app = finish(router, &Health::new(Vec::new()));
+        let budget = Arc::new(MemoryBudget::new(None));
+        let app = finish(router, &Health::new(Vec::new()), budget);
         let ask = async |path: &str| {
             let request = Request::get(path).body(Body::empty()).unwrap();
             let response = app.clone().oneshot(request).await.unwrap();
@@ -194,5 +228,26 @@ mod tests {
         assert!(!body.contains("secret"), "{body}");
         assert_eq!(ask("/sound").await, (200, "fine".to_owned()));
         assert_eq!(ask("/livez").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn without_memory_only_what_is_under_way_goes_on() {
+        let budget = Arc::new(MemoryBudget::new(Some(1024)));
+        let _watch = watch(&budget);
+        while !budget.is_exhausted() {
+            tokio::task::yield_now().await;
+        }
+        let router = Router::new().route("/", get(|| async { "fine" }));
+        let app = finish(router, &Health::new(Vec::new()), budget);
+        let ask = async |target: &str| {
+            let request = Request::get(target).body(Body::empty()).unwrap();
+            app.clone().oneshot(request).await.unwrap()
+        };
+        let refused = ask("/").await;
+        assert_eq!(refused.status(), 503);
+        assert_eq!(refused.headers()["retry-after"], "2");
+        for served in ["/?EIO=4&sid=abc", "/livez", "/metrics"] {
+            assert_eq!(ask(served).await.status(), 200, "{served}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use ingot_telemetry::parent_from;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+const DURATION: &str = "http_server_request_duration_seconds";
+
 /// Opens a server span per request, as a child of the caller's `traceparent`, and counts the
 /// request under its route template: raw paths would make metrics unbounded.
 #[derive(Debug, Clone, Copy)]
@@ -76,8 +78,9 @@ where
                     ("status", status.to_string()),
                 ];
                 metrics::counter!("http_server_requests_total", &labels).increment(1);
-                metrics::histogram!("http_server_request_duration_seconds", &labels)
-                    .record(started.elapsed().as_secs_f64());
+                let seconds = started.elapsed().as_secs_f64();
+                metrics::histogram!(DURATION, &labels).record(seconds);
+                ingot_telemetry::exemplar(DURATION, &labels, seconds);
                 Ok(response)
             }
             .instrument(span),

@@ -5,10 +5,15 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::exemplars::open_metrics;
+
 /// Upper bounds of duration histograms, in seconds.
-const DURATION_BUCKETS: &[f64] = &[
+pub(crate) const DURATION_BUCKETS: [f64; 13] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
+
+/// Media type of OpenMetrics.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Time between two rounds of adding up.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -24,7 +29,7 @@ type Reading = fn();
 pub(crate) fn install() {
     RECORDER.get_or_init(|| {
         let builder = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), DURATION_BUCKETS)
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
             .unwrap_or_else(|_| PrometheusBuilder::new());
         let recorder = builder.build_recorder();
         let handle = recorder.handle();
@@ -72,6 +77,31 @@ fn keep_up(handle: PrometheusHandle) {
     }
 }
 
+/// All metrics of this process, and the media type that they are in: OpenMetrics with exemplars if
+/// `accept`, the request's header, names it, else Prometheus' text format.
+pub fn metrics_answer(accept: Option<&str>) -> (&'static str, String) {
+    if accept.is_some_and(wants_open_metrics) {
+        (OPEN_METRICS, open_metrics(&metrics_text()))
+    } else {
+        ("text/plain; version=0.0.4; charset=utf-8", metrics_text())
+    }
+}
+
+/// Scrapers that know the format put it first; `q=0` would refuse it.
+fn wants_open_metrics(accept: &str) -> bool {
+    accept.split(',').any(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts
+            .next()
+            .is_some_and(|name| name.eq_ignore_ascii_case("application/openmetrics-text"));
+        let refused = |part: &str| {
+            let weight = part.strip_prefix("q=").and_then(|q| q.parse::<f64>().ok());
+            weight.is_some_and(|q| q <= 0.0)
+        };
+        named && !parts.any(refused)
+    })
+}
+
 /// All metrics of this process in Prometheus' text format.
 pub fn metrics_text() -> String {
     let readings = READINGS
@@ -88,4 +118,28 @@ pub fn metrics_text() -> String {
             handle.render()
         })
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn open_metrics_is_for_whoever_asks() {
+        // As Prometheus 2 and 3 ask.
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        assert_eq!(metrics_answer(Some(prometheus)).0, OPEN_METRICS);
+        for plain in [
+            None,
+            Some("*/*"),
+            Some("text/plain"),
+            Some("application/openmetrics-text;q=0"),
+        ] {
+            assert!(
+                metrics_answer(plain).0.starts_with("text/plain"),
+                "{plain:?}"
+            );
+        }
+        assert!(metrics_answer(Some(prometheus)).1.ends_with("# EOF\n"));
+    }
 }

@@ -8,7 +8,7 @@ use metrics::{Counter, Histogram, counter, histogram};
 use pingora::Error;
 use pingora::proxy::Session;
 use serde::Serialize;
-use tracing::Level;
+use tracing::{Level, Span};
 
 use crate::exchange::Exchange;
 use crate::routes::Service;
@@ -16,6 +16,7 @@ use crate::routes::Service;
 /// Name of the log in `LOG_LEVEL`, and in its lines.
 const TARGET: &str = "ingot_edge::access";
 const MESSAGE: &str = "request";
+const DURATION: &str = "edge_request_duration_seconds";
 
 /// Requests to paths with this in them are not logged: whoever reads logs would fill them.
 const READS_LOGS: &str = "/logs/";
@@ -27,6 +28,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Metrics of one service, looked up once.
 #[derive(Clone)]
 struct Measures {
+    service: &'static str,
     requests: [Counter; CLASSES.len()],
     seconds: Histogram,
 }
@@ -34,19 +36,25 @@ struct Measures {
 impl Measures {
     fn of(service: &'static str) -> Self {
         Self {
+            service,
             requests: CLASSES.map(
                 |class| counter!("edge_requests_total", "service" => service, "status" => class),
             ),
-            seconds: histogram!("edge_request_duration_seconds", "service" => service),
+            seconds: histogram!(DURATION, "service" => service),
         }
     }
 
-    fn note(&self, status: u16, took: Duration) {
+    /// `span` is the request's where traces are exported.
+    fn note(&self, status: u16, took: Duration, span: &Span) {
         let class = usize::from(status / 100).saturating_sub(1);
         if let Some(counter) = self.requests.get(class) {
             counter.increment(1);
         }
         self.seconds.record(took.as_secs_f64());
+        if !span.is_none() {
+            let labels = [("service", self.service.to_owned())];
+            span.in_scope(|| ingot_telemetry::exemplar(DURATION, &labels, took.as_secs_f64()));
+        }
     }
 }
 
@@ -77,7 +85,7 @@ impl AccessLog {
         service
             .and_then(|service| self.services.get(service.index()))
             .unwrap_or(&self.none)
-            .note(status, took);
+            .note(status, took, &exchange.span);
         exchange.span.record("http.response.status_code", status);
         let request = session.req_header();
         let path = request.uri.path();

@@ -62,7 +62,7 @@ impl Gateway {
             return Err(answer::too_many_headers(MAX_HEADERS));
         }
         if self.budget.is_exhausted() {
-            return Err(answer::overloaded());
+            return Err(ApiError::overloaded());
         }
         let project = host(request).and_then(|host| self.hosts.find(host));
         exchange.found = routes::find(request.uri.path());

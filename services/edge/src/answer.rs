@@ -11,9 +11,6 @@ use pingora::proxy::Session;
 
 use crate::routes::Service;
 
-/// Seconds after which a refused client should try again.
-const RETRY_OVERLOADED: u64 = 2;
-
 /// A path in an answer is cut after so many bytes.
 const SHOWN_TARGET: usize = 2048;
 
@@ -48,17 +45,6 @@ pub(crate) fn too_many_requests(reset: u64) -> ApiError {
     )
     .with_hint("Wait as long as the Retry-After header says, then go on more slowly")
     .with_retry_after(reset)
-}
-
-/// The edge has no memory to spare.
-pub(crate) fn overloaded() -> ApiError {
-    ApiError::new(
-        StatusCode::SERVICE_UNAVAILABLE,
-        Code::UpstreamFailure,
-        "The server has too much to do at the moment",
-    )
-    .with_hint("Try again after the seconds that the Retry-After header says")
-    .with_retry_after(RETRY_OVERLOADED)
 }
 
 /// The body is larger than `limit` bytes.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use ingot_config::Problems;
 use ingot_http::{ApiError, BodySettings};
+use ingot_telemetry::MemoryBudget;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -18,7 +19,6 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use crate::access_log::AccessLog;
 use crate::admission::Admission;
-use crate::budget::Budget;
 use crate::drain::Flights;
 use crate::exchange::Exchange;
 use crate::headers::{edit_request, edit_response};
@@ -50,7 +50,7 @@ pub(crate) struct Gateway {
     pub(crate) keep_alive_seconds: u64,
     /// Connections of WebSockets, which are nobody's afterwards.
     pub(crate) tls: TlsPolicy,
-    pub(crate) budget: Arc<Budget>,
+    pub(crate) budget: Arc<MemoryBudget>,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -85,7 +85,7 @@ impl Gateway {
             keep_alive: HeaderValue::try_from(format!("timeout={keep_alive_seconds}"))?,
             keep_alive_seconds,
             tls: TlsPolicy::new(&config.tls),
-            budget: Arc::new(Budget::new(config.request.memory)),
+            budget: Arc::new(MemoryBudget::new(config.request.memory.map(|size| size.0))),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),

@@ -9,7 +9,6 @@
 mod access_log;
 mod admission;
 mod answer;
-mod budget;
 mod client_address;
 mod client_stream;
 mod cors;

@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use ingot_config::ByteSize;
 use tokio_util::sync::CancellationToken;
+
+use crate::{memory_in_use, memory_limit};
 
 /// From this share of the limit on, new requests are refused, in percent.
 const FULL: u64 = 90;
@@ -14,31 +15,30 @@ const ROOM: u64 = 85;
 /// Time between two looks.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// What the edge may use and whether it does.
+/// What the process may use and whether it does.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub struct MemoryBudget {
     /// Bytes; `None` is no limit.
     limit: Option<u64>,
     exhausted: AtomicBool,
 }
 
-impl Budget {
-    /// Of the setting, else of the container.
-    pub(crate) fn new(setting: Option<ByteSize>) -> Self {
-        let limit = setting.map(|size| size.0);
+impl MemoryBudget {
+    /// Of the setting, in bytes, else of the process's container.
+    pub fn new(setting: Option<u64>) -> Self {
         Self {
-            limit: limit.or_else(ingot_telemetry::memory_limit),
+            limit: setting.or_else(memory_limit),
             exhausted: AtomicBool::new(false),
         }
     }
 
     /// Whether new work has to wait.
-    pub(crate) fn is_exhausted(&self) -> bool {
+    pub fn is_exhausted(&self) -> bool {
         self.exhausted.load(Ordering::Relaxed)
     }
 
     /// Looks again and again until `stop`.
-    pub(crate) async fn watch(&self, stop: CancellationToken) {
+    pub async fn watch(&self, stop: CancellationToken) {
         let Some(limit) = self.limit.filter(|limit| *limit > 0) else {
             return;
         };
@@ -52,7 +52,7 @@ impl Budget {
     }
 
     fn look(&self, limit: u64) {
-        let Some(used) = ingot_telemetry::memory_in_use() else {
+        let Some(used) = memory_in_use() else {
             return;
         };
         let was = self.is_exhausted();
