@@ -106,6 +106,11 @@ impl Project {
         self.derived(&format!("ingot:webhook:v1:{}", self.id))
     }
 
+    /// Key with which the project's backups are signed. Derived as the passwords are.
+    pub fn backup_key(&self) -> Secret {
+        self.derived(&format!("ingot:backup:v1:{}", self.id))
+    }
+
     fn derived(&self, purpose: &str) -> Secret {
         // HMAC takes a key of any length, so this cannot fail.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.encryption_key.expose().as_bytes())

@@ -23,7 +23,7 @@ mod tables;
 
 pub use advance::UploadSettings;
 pub use auth::AdminAccount;
-pub use backups::BackupSettings;
+pub use backups::{BackupSettings, Definitions, Dump, ObjectsRestore, ProjectObjects};
 use ingot_bus::BusSettings;
 use ingot_http::{BodySettings, EdgeSettings, ListenSettings};
 use ingot_identity::CloudSettings;

@@ -10,6 +10,7 @@ mod bootstrap;
 mod custom_migrations;
 mod fleet;
 mod logins;
+mod relocation;
 mod router;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::adoption::{Adoption, AdoptionError, adopt};
 pub use crate::fleet::{Action, Fleet, FleetError, Report, State};
+pub use crate::relocation::{Extension, Origin, Place, RowsIn, Source, Table};
 
 use crate::app::App;
 use crate::bootstrap::Gate;

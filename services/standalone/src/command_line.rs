@@ -9,6 +9,7 @@ use ingot_telemetry::{TelemetrySettings, shutdown_on_signal};
 
 use crate::adopt::{self, AdoptArguments};
 use crate::all_in_one::run_by_name;
+use crate::backup::{self, BackupArguments, RestoreArguments};
 use crate::console::{progress, result};
 use crate::data_folder::DataFolder;
 use crate::doctor::examine;
@@ -79,6 +80,16 @@ enum Command {
     Adopt {
         #[command(flatten)]
         arguments: AdoptArguments,
+    },
+    /// Writes all of a project, as it is at one moment, into a file or a pipe
+    Backup {
+        #[command(flatten)]
+        arguments: BackupArguments,
+    },
+    /// Makes a project's database of a backup; what is there is not touched unless told
+    Restore {
+        #[command(flatten)]
+        arguments: RestoreArguments,
     },
     /// Asks a service whether it is ready: ends with 0 if so, else says what is missing
     Ready {
@@ -203,6 +214,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ready { address } => in_runtime(ask(&address)),
         Command::Migrate { action } => in_runtime(migrate::run(action, &environment)),
         Command::Adopt { arguments } => in_runtime(adopt::run(arguments, &environment)),
+        Command::Backup { arguments } => in_runtime(backup::back_up(arguments, &environment)),
+        Command::Restore { arguments } => in_runtime(backup::restore(arguments, &environment)),
         Command::Doctor => doctor(&environment),
         Command::Down => down(&own.data_dir),
         Command::Up { start } => up(Shape::OneProcess, start, &own, &environment),

@@ -8,6 +8,7 @@ mod adopt;
 mod all_in_one;
 mod announcement;
 mod background;
+mod backup;
 mod check;
 mod command_line;
 mod console;

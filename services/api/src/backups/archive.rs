@@ -9,19 +9,18 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ingot_project::{AdminPools, AdminSession, LoginRole, Project};
-use sqlx::postgres::PgSslMode;
+use ingot_project::{AdminPools, AdminSession, Project};
 use sqlx::{query_scalar, raw_sql};
 use tokio::fs;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter};
-use tokio::process::Command;
 
 use super::Backups;
 use super::content::{self, SERVICES, SHARED};
+use super::tools::INSTALL;
 
 pub(super) const OBJECTS: &str = "objects.dump";
 pub(super) const PLATFORM: &str = "platform.sql";
@@ -37,9 +36,6 @@ const DUMP_LIMIT: Duration = Duration::from_hours(2);
 /// Bytes of a tool's complaints that are read.
 const MAX_COMPLAINT: u64 = 64 * 1024;
 
-const INSTALL: &str = "install PostgreSQL's client programs (Debian: apt-get install \
-    postgresql-client), no older than the server, or name their folder in INGOT_PG_TOOLS_DIR";
-
 const BEGIN: &str = "begin isolation level repeatable read read only;
     set local statement_timeout = 0;
     set local idle_in_transaction_session_timeout = 0;
@@ -49,13 +45,6 @@ impl Backups {
     /// The folder of a project's backups.
     fn of(&self, project: &Project) -> PathBuf {
         self.folder.join(project.id.as_str())
-    }
-
-    fn tool(&self, name: &str) -> PathBuf {
-        match &self.tools {
-            Some(folder) => folder.join(name),
-            None => PathBuf::from(name),
-        }
     }
 
     /// Writes a backup and returns its size in bytes.
@@ -118,7 +107,6 @@ impl Backups {
             .await
     }
 
-    /// As the login of administrators' SQL, which can read nothing that they cannot.
     async fn dump(
         &self,
         project: &Project,
@@ -126,30 +114,12 @@ impl Backups {
         schemas: &[String],
         file: &Path,
     ) -> anyhow::Result<()> {
-        let mut command = Command::new(self.tool("pg_dump"));
-        command
-            .args([
-                "--format=custom",
-                "--no-owner",
-                "--role=project_admin",
-                "--no-password",
-            ])
-            .args([
-                "--lock-wait-timeout=30s",
-                "--no-security-labels",
-                "--no-tablespaces",
-            ])
-            .arg(format!("--snapshot={snapshot}"))
-            .arg("--file")
-            .arg(file);
-        for schema in schemas {
-            // In quotes, a name is no pattern.
-            command.arg(format!("--schema=\"{}\"", schema.replace('"', "\"\"")));
-        }
-        with_connection(&mut command, project);
-        let mut child = command
+        let file = fs::File::create(file).await?.into_std().await;
+        let mut child = self
+            .tools
+            .dump(project, snapshot, schemas)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(file)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -167,28 +137,6 @@ impl Backups {
             .context("pg_dump was stopped after two hours")??;
         ensure!(status.success(), "pg_dump failed: {}", complaint.trim());
         Ok(())
-    }
-
-    /// The script of a backup's objects, as `pg_restore` prints it.
-    ///
-    /// # Errors
-    /// The program does not start.
-    pub(super) fn objects(&self, project: &Project, key: &str) -> anyhow::Result<Script> {
-        let file = self.of(project).join(key).join(OBJECTS);
-        let mut child = std::process::Command::new(self.tool("pg_restore"))
-            .args(["--no-owner", "--file=-"])
-            .arg(file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("pg_restore does not start: {INSTALL}"))?;
-        let stdout = child.stdout.take().context("pg_restore has no output")?;
-        Ok(Script {
-            child,
-            stdout,
-            ended: false,
-        })
     }
 
     /// A file of a backup.
@@ -223,68 +171,6 @@ impl Backups {
         }
         Ok(())
     }
-}
-
-/// What `pg_restore` prints. Its end is an end only if the program says that it was all.
-#[derive(Debug)]
-pub(super) struct Script {
-    child: Child,
-    stdout: ChildStdout,
-    ended: bool,
-}
-
-impl io::Read for Script {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stdout.read(buffer)?;
-        if count == 0 && !buffer.is_empty() && !self.ended {
-            self.ended = true;
-            if !self.child.wait()?.success() {
-                return Err(io::Error::other("pg_restore cannot read the backup"));
-            }
-        }
-        Ok(count)
-    }
-}
-
-impl Drop for Script {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.child.kill().ok();
-            self.child.wait().ok();
-        }
-    }
-}
-
-/// Tells a program of PostgreSQL where to go. The password is in its environment, which only its
-/// user sees.
-fn with_connection(command: &mut Command, project: &Project) {
-    let database = &project.database;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    command
-        .env_clear()
-        .env("PATH", path)
-        .env("LC_ALL", "C.UTF-8")
-        .env("PGHOST", &database.host)
-        .env("PGPORT", database.port.to_string())
-        .env("PGDATABASE", &database.name)
-        .env("PGUSER", LoginRole::Sql.name(&project.id))
-        .env(
-            "PGPASSWORD",
-            project.login_password(LoginRole::Sql).expose(),
-        )
-        .env("PGAPPNAME", "ingot-backup")
-        .env("PGCONNECT_TIMEOUT", "10")
-        .env(
-            "PGSSLMODE",
-            match database.tls {
-                PgSslMode::Disable => "disable",
-                PgSslMode::Allow => "allow",
-                PgSslMode::Prefer => "prefer",
-                PgSslMode::Require => "require",
-                PgSslMode::VerifyCa => "verify-ca",
-                PgSslMode::VerifyFull => "verify-full",
-            },
-        );
 }
 
 /// A folder that nobody else reads: backups have passwords' hashes.

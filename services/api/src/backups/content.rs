@@ -105,7 +105,8 @@ pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<V
 }
 
 /// Removes the project from the database: what [`definitions`] told, and every object in schemas of
-/// the project, with what depends on it. Members of extensions stay.
+/// the project, with what depends on it. Extensions stay, and with them the schemas that they are in:
+/// a dump of schemas does not have them.
 pub(super) fn removal() -> String {
     format!(
         "do $ingot$
@@ -135,6 +136,9 @@ pub(super) fn removal() -> String {
                  from pg_catalog.pg_namespace as n
                  where system.is_exposed_schema(n.nspname) and n.nspname <> 'public'
                      and n.nspowner = 'project_admin'::pg_catalog.regrole
+                     and not exists (
+                         select from pg_catalog.pg_extension as e where e.extnamespace = n.oid
+                     )
              loop
                  execute it.sql;
              end loop;
@@ -143,8 +147,13 @@ pub(super) fn removal() -> String {
                  from pg_catalog.pg_depend as d,
                      pg_catalog.pg_identify_object(d.classid, d.objid, 0) as o
                  where d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass
-                     and d.refobjid = 'public'::pg_catalog.regnamespace and d.deptype = 'n'
-                     and d.classid <> 'pg_catalog.pg_default_acl'::pg_catalog.regclass
+                     and d.refobjid in (
+                         select n.oid from pg_catalog.pg_namespace as n
+                         where n.nspname = 'public' or system.is_exposed_schema(n.nspname)
+                             and n.nspowner = 'project_admin'::pg_catalog.regrole
+                     ) and d.deptype = 'n'
+                     and d.classid not in ('pg_catalog.pg_default_acl'::pg_catalog.regclass,
+                         'pg_catalog.pg_extension'::pg_catalog.regclass)
                      and not exists (
                          select from pg_catalog.pg_depend as member
                          where member.classid = d.classid and member.objid = d.objid
@@ -166,4 +175,15 @@ pub(super) fn removal() -> String {
          end
          $ingot$"
     )
+}
+
+/// The schemas of the project that a removal has left, as a dump makes them.
+pub(super) async fn remaining_schemas(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    query_scalar(
+        "select format('CREATE SCHEMA %I;', nspname) from pg_catalog.pg_namespace
+         where system.is_exposed_schema(nspname) and nspname <> 'public'",
+    )
+    .persistent(false)
+    .fetch_all(connection)
+    .await
 }

@@ -1,24 +1,31 @@
 //! Backups of a project's database on local storage, by hand and by schedule, and their settings
 //! (contract, database §9).
 //!
-//! `archive` writes and reads the files with PostgreSQL's own tools, `content` knows what of the
-//! platform's tables belongs to a project, `restore` is the transaction that brings it back,
-//! `schedule` looks at the clock.
+//! `archive` writes and reads the files, `tools` and `script` run PostgreSQL's own programs,
+//! `content` knows what of the platform's tables belongs to a project, `restore` is the transaction
+//! that brings it back, `schedule` looks at the clock. `objects` is what `ingot backup`, which takes
+//! all of a project, has in common with them.
 
 mod archive;
 mod content;
 mod cron;
+mod objects;
 mod restore;
 mod routes;
 mod schedule;
+mod script;
 mod service;
 mod store;
+mod tools;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use objects::{Definitions, Dump, ObjectsRestore, ProjectObjects};
 pub(crate) use routes::{Document, config_router, router};
 pub(crate) use schedule::run_schedules;
+
+use tools::Tools;
 
 ingot_config::settings! {
     /// Backups of databases.
@@ -37,7 +44,7 @@ ingot_config::settings! {
 #[derive(Debug)]
 pub(crate) struct Backups {
     folder: PathBuf,
-    tools: Option<PathBuf>,
+    tools: Tools,
 }
 
 impl Backups {
@@ -45,7 +52,7 @@ impl Backups {
         let folder = settings.folder.clone();
         Arc::new(Self {
             folder: folder.unwrap_or_else(|| settings.data.join("backups")),
-            tools: settings.tools.clone(),
+            tools: Tools::new(settings.tools.clone()),
         })
     }
 }

@@ -14,8 +14,9 @@ use sqlx::{AssertSqlSafe, PgConnection, PgPool, raw_sql};
 use tokio::time::timeout;
 
 use super::Backups;
-use super::archive::{DEFINITIONS, PLATFORM, SERVICE_ROWS};
+use super::archive::{DEFINITIONS, OBJECTS, PLATFORM, SERVICE_ROWS};
 use super::content::{self, SERVICES, SHARED};
+use super::script::Script;
 use crate::advance::import::{Batch, Import, Part, ScriptError, parts};
 
 /// Longest restore.
@@ -34,6 +35,29 @@ const NOT_THE_PROJECTS: [&str; 3] = [
 
 /// Default privileges that are the project's.
 const OWN_DEFAULTS: &str = "ALTER DEFAULT PRIVILEGES FOR ROLE project_admin ";
+
+/// Why a script of a backup did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// PostgreSQL refused a statement of it.
+    #[error(transparent)]
+    Sql(#[from] sqlx::Error),
+    /// It cannot be cut into statements.
+    #[error("the backup cannot be read: {0}")]
+    Script(#[from] ScriptError),
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Sql(error) => sql_error(error),
+            Failure::Script(error) => {
+                tracing::error!(%error, "a backup cannot be read");
+                failed("The backup cannot be read")
+            }
+        }
+    }
+}
 
 /// Restores the backup of that key.
 pub(super) async fn restore(
@@ -66,25 +90,23 @@ async fn run(
     };
     let (platform, definitions) = (file(PLATFORM)?, file(DEFINITIONS)?);
     let service_rows = file(SERVICE_ROWS)?;
-    let objects = backups.objects(project, key).map_err(|error| {
+    let objects = Script::of_file(&backups.tools, file(OBJECTS)?).map_err(|error| {
         tracing::error!(%error, key, "a backup cannot be restored");
         failed(error.to_string())
     })?;
 
-    let mut import = Import::begin(pools).await.map_err(sql_error)?;
-    execute(&mut import, SETTINGS).await?;
-    execute(&mut import, &content::removal()).await?;
+    let (mut import, remaining) = empty(pools).await?;
     for shared in SHARED {
         let (waiting, table) = (shared.waiting, shared.table);
         let make = format!("create temporary table {waiting} (like {table} including defaults)");
         execute(&mut import, &make).await?;
     }
-    replay(&mut import, platform).await?;
+    replay(&mut import, platform, &[]).await?;
     for shared in SHARED {
         merge(&mut import, shared).await?;
     }
-    replay(&mut import, objects).await?;
-    replay(&mut import, definitions).await?;
+    replay(&mut import, objects, &remaining).await?;
+    replay(&mut import, definitions, &[]).await?;
 
     let mut services = service.begin().await?;
     let empty = SERVICES
@@ -100,18 +122,32 @@ async fn run(
     Ok(())
 }
 
-/// Runs a script of a backup.
-async fn replay(import: &mut Import, source: impl Read + Send + 'static) -> Result<(), ApiError> {
+/// Begins the transaction of a restore: nothing of the project is left in it but extensions. Returns
+/// also which statements of a dump are done by what is left.
+pub(super) async fn empty(pools: &AdminPools) -> Result<(Import, Vec<String>), Failure> {
+    let mut import = Import::begin(pools).await?;
+    execute(&mut import, SETTINGS).await?;
+    execute(&mut import, &content::removal()).await?;
+    let remaining = content::remaining_schemas(import.connection()).await?;
+    Ok((import, remaining))
+}
+
+/// Runs a script of a backup, without the statements of it that are `done` already.
+pub(super) async fn replay(
+    import: &mut Import,
+    source: impl Read + Send + 'static,
+    done: &[String],
+) -> Result<(), Failure> {
     let mut parts = Box::pin(parts(source));
     while let Some(part) = next(&mut parts).await? {
         match part {
-            Part::Statements(batch) => execute(import, &of_the_project(&batch)).await?,
+            Part::Statements(batch) => execute(import, &of_the_project(&batch, done)).await?,
             Part::Copy(batch) => {
-                let mut copy = import.copy(&batch.sql).await.map_err(sql_error)?;
+                let mut copy = import.copy(&batch.sql).await?;
                 while let Some(Part::CopyData(data)) = next(&mut parts).await? {
-                    copy.send(data).await.map_err(sql_error)?;
+                    copy.send(data).await?;
                 }
-                copy.finish().await.map_err(sql_error)?;
+                copy.finish().await?;
             }
             // Only a COPY takes data, and it takes all of it.
             Part::CopyData(_) | Part::CopyEnd => {}
@@ -157,20 +193,18 @@ fn is_services_copy(sql: &str) -> bool {
 
 async fn next(
     parts: &mut (impl futures::Stream<Item = Result<Part, ScriptError>> + Unpin),
-) -> Result<Option<Part>, ApiError> {
+) -> Result<Option<Part>, Failure> {
     match parts.next().await {
         None | Some(Err(ScriptError::Empty)) => Ok(None),
         Some(Ok(part)) => Ok(Some(part)),
-        Some(Err(error)) => {
-            tracing::error!(%error, "a backup cannot be read");
-            Err(failed("The backup cannot be read"))
-        }
+        Some(Err(error)) => Err(error.into()),
     }
 }
 
 /// The statements of a batch without those that are not the project's.
-fn of_the_project(batch: &Batch) -> String {
-    batch.statements().filter(|sql| is_projects(sql)).collect()
+fn of_the_project(batch: &Batch, done: &[String]) -> String {
+    let wanted = |sql: &&str| is_projects(sql) && !done.iter().any(|it| it == sql.trim());
+    batch.statements().filter(wanted).collect()
 }
 
 fn is_projects(sql: &str) -> bool {
@@ -183,11 +217,9 @@ fn is_projects(sql: &str) -> bool {
 }
 
 /// Makes a table's rows those that wait for it. Rows that stay keep what refers to them.
-async fn merge(import: &mut Import, shared: content::Shared) -> Result<(), ApiError> {
+async fn merge(import: &mut Import, shared: content::Shared) -> Result<(), Failure> {
     let content::Shared { table, waiting } = shared;
-    let columns = content::columns(import.connection(), table)
-        .await
-        .map_err(sql_error)?;
+    let columns = content::columns(import.connection(), table).await?;
     let changes: Vec<String> = columns
         .split(", ")
         .map(|column| format!("{column} = excluded.{column}"))
@@ -202,9 +234,9 @@ async fn merge(import: &mut Import, shared: content::Shared) -> Result<(), ApiEr
     execute(import, &sql).await
 }
 
-async fn execute(import: &mut Import, sql: &str) -> Result<(), ApiError> {
+async fn execute(import: &mut Import, sql: &str) -> Result<(), Failure> {
     let (_, result) = import.run(sql).await;
-    result.map_err(sql_error)
+    Ok(result?)
 }
 
 fn failed(message: impl Into<std::borrow::Cow<'static, str>>) -> ApiError {

@@ -24,6 +24,8 @@ const SCENE: &str = r#"
     create policy mine on public.notes to authenticated using (owner = auth.uid());
     revoke insert, update, delete on public.notes from anon;
     create view public.texts as select text from public.notes;
+    create extension citext schema public;
+    create table public.names (name public.citext primary key);
     create sequence public.counter start 7;
     create schema shop;
     grant usage on schema shop to anon;
@@ -49,6 +51,7 @@ const STATE: &str = r#"select string_agg(line, E'\n' order by line) from (
     union all select 'channel ' || id || pattern from realtime.channels
     union all select 'counter ' || last_value from public.counter
     union all select 'text ' || text from public.texts
+    union all select 'extension ' || extname || extnamespace::regnamespace from pg_extension
     union all select 'migration ' || version || statements::text from system.custom_migrations
     union all select 'policy ' || polname || pg_get_expr(polqual, polrelid) from pg_policy
     union all select 'trigger ' || pg_get_triggerdef(oid) from pg_trigger

@@ -110,6 +110,11 @@ impl Owner {
         Ok(())
     }
 
+    /// How to reach, on the project's server, the database that always exists.
+    pub(crate) fn maintenance(&self, project: &Project) -> PgConnectOptions {
+        self.options(project).database(&self.maintenance_database)
+    }
+
     /// A session on the project's database, which must exist.
     pub(crate) async fn connect(&self, project: &Project) -> Result<PgConnection, SchemaError> {
         Ok(within_timeout(self.options(project).connect()).await?)
@@ -121,7 +126,7 @@ impl Owner {
         let options = self.options(project);
         match within_timeout(options.connect()).await {
             Err(error) if is_unknown_database(&error) => {
-                let maintenance = options.clone().database(&self.maintenance_database);
+                let maintenance = self.maintenance(project);
                 ingot_schema::create_database_if_missing(&maintenance, &project.database.name)
                     .await?;
                 Ok(within_timeout(options.connect()).await?)
