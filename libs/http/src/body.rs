@@ -232,8 +232,30 @@ fn complaint(path: &str, reason: &str) -> ApiError {
     ApiError::invalid_input(match missing {
         Some(field) if path.is_empty() => format!("{field}: is required"),
         Some(field) => format!("{path}.{field}: is required"),
-        None => format!("{path}: {reason}"),
+        None => format!("{path}: {}", in_json_terms(reason)),
     })
+}
+
+/// The library says what it would have made of the value: `expected struct ScheduleBody`.
+fn in_json_terms(reason: &str) -> String {
+    let Some((found, expected)) = reason.rsplit_once(", expected ") else {
+        return reason.to_owned();
+    };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: array",
+        "invalid type: map" => "invalid type: object",
+        found => found,
+    };
+    let expected = match expected.split(' ').next() {
+        Some("struct") => "an object",
+        Some("enum") => "one of the documented values",
+        _ => match expected {
+            "a map" => "an object",
+            "a sequence" => "an array",
+            expected => expected,
+        },
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// serde_json appends " at line x column y"; the field path already says where.
@@ -288,6 +310,27 @@ mod tests {
             "users.1.email: is required"
         );
         assert!(read(r#"{"users":[{"email":1}]}"#).starts_with("users.0.email: invalid type"));
+    }
+
+    #[test]
+    fn values_of_another_kind_are_told_in_terms_of_json() {
+        let read = |text: &str| {
+            let read = BodyKind::Json.read::<BTreeMap<String, Vec<User>>>(text.as_bytes());
+            read.unwrap_err().message().to_owned()
+        };
+        for (body, told) in [
+            (
+                r#"{"a":[5]}"#,
+                "a.0: invalid type: integer `5`, expected an object",
+            ),
+            (r#"{"a":{}}"#, "a: invalid type: object, expected an array"),
+            (
+                r#"{"a":[{"email":[]}]}"#,
+                "a.0.email: invalid type: array, expected a string",
+            ),
+        ] {
+            assert_eq!(read(body), told);
+        }
     }
 
     #[test]

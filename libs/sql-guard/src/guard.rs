@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::rules::{Profile, Rule};
 use crate::script::Script;
-use crate::{inspect, pieces};
+use crate::{inspect, parser, pieces};
 
 /// Longest SQL text, in bytes. A syntax tree is some fifty times as large as its text.
 pub const MAX_SQL_BYTES: usize = 16 * 1024 * 1024;
@@ -109,7 +109,7 @@ fn parse_now(sql: &str, profile: Option<Profile>) -> Result<Script, Refusal> {
 }
 
 pub(crate) fn parse_whole(sql: &str, profile: Option<Profile>) -> Result<Script, Refusal> {
-    let parsed = pg_query::parse(sql, 0).map_err(|error| Refusal::Unparsable(complaint(&error)))?;
+    let parsed = parser::parse(sql).map_err(|error| Refusal::Unparsable(complaint(&error)))?;
     if let Some(profile) = profile {
         inspect::inspect(profile, &parsed.protobuf)?;
     }

@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf::{Node, ParseResult, a_const};
 
 use crate::guard::Refusal;
+use crate::parser;
 use crate::plpgsql::{self, Piece};
 use crate::rules::{self, Profile, RULES, Rule};
 use crate::tree;
@@ -77,7 +78,7 @@ impl Inspector {
     }
 
     fn sql_body(&self, text: &str, depth: usize) -> Result<(), Stop> {
-        let parsed = pg_query::parse(text, 0)
+        let parsed = parser::parse(text)
             .map_err(|error| Stop::Unreadable(format!("in a function body: {error}")))?;
         self.nested(&parsed.protobuf, depth)
     }
@@ -105,7 +106,7 @@ impl Inspector {
 
     /// Text that may or may not be SQL: what does not parse does not run either.
     fn if_sql(&self, text: &str, depth: usize) -> Result<(), Stop> {
-        match pg_query::parse(text, 0) {
+        match parser::parse(text) {
             Ok(parsed) => self.nested(&parsed.protobuf, depth),
             Err(_) => Ok(()),
         }
@@ -160,7 +161,7 @@ fn first_string(node: &Node) -> Option<String> {
 
 /// What is known of the string that an `EXECUTE` expression yields.
 fn constant_part(expression: &str) -> Option<String> {
-    let parsed = pg_query::parse(&format!("SELECT {expression}"), 0).ok()?;
+    let parsed = parser::parse(&format!("SELECT {expression}")).ok()?;
     let Some(NodeEnum::SelectStmt(select)) =
         parsed.protobuf.stmts.first()?.stmt.as_ref()?.node.as_ref()
     else {

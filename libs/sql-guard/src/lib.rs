@@ -5,19 +5,22 @@
 //!
 //! - `rules`: the table of what is refused, with the sentence that the user reads
 //! - `inspect`: applies the table to a script, also inside function bodies and `EXECUTE` strings
+//! - `parser`: the C library that reads SQL
 //! - `tree`: visits every node of a syntax tree; `plpgsql`: cuts PL/pgSQL bodies into statements
-//! - `pieces`: reads long texts without building trees that nobody needs: `cut` finds where statements
-//!   end, `plain` and `simple` know harmless ones by their words, which `reader` reads
+//! - `pieces`: reads long texts without building trees that nobody needs: `plain` and `simple` know
+//!   harmless statements by their words, which `reader` reads
+//! - [`boundary`]: where statements end in a text that is not parsed yet
 //! - `answer`: refusals over HTTP
 //! - `script`: the statements of a text, what they change, and how to split them
 
 mod answer;
+pub mod boundary;
 mod changes;
-mod cut;
 #[cfg(test)]
 mod differential;
 mod guard;
 mod inspect;
+mod parser;
 mod pieces;
 mod plain;
 mod plpgsql;

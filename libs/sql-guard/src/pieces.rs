@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use crate::rules::Profile;
 use crate::script::{Script, Statement};
-use crate::{cut, inspect, plain, simple};
+use crate::{boundary, inspect, parser, plain, simple};
 
 /// Bytes that are parsed at a time; a longer statement is parsed alone.
 const PIECE: usize = 32 * 1024;
@@ -25,7 +25,7 @@ pub(crate) fn read(text: &str, profile: Option<Profile>) -> Option<Script> {
     let mut script = Script {
         statements: Vec::new(),
     };
-    let (mut at, mut piece) = (cut::gap(text), 0..0);
+    let (mut at, mut piece) = (boundary::gap(text.as_bytes()), 0..0);
     while at < text.len() {
         let rest = text.get(at..)?;
         if let Some((statement, length)) = plain::insert(rest) {
@@ -37,14 +37,14 @@ pub(crate) fn read(text: &str, profile: Option<Profile>) -> Option<Script> {
             if piece.is_empty() {
                 piece.start = at;
             }
-            at += cut::statement(rest).unwrap_or(rest.len());
+            at += boundary::statement(rest.as_bytes()).unwrap_or(rest.len());
             piece.end = at;
             if piece.len() >= PIECE {
                 parse(text, &piece, profile, &mut script.statements)?;
                 piece = at..at;
             }
         }
-        at += cut::gap(text.get(at..)?);
+        at += boundary::gap(text.get(at..)?.as_bytes());
     }
     parse(text, &piece, profile, &mut script.statements)?;
     Some(script)
@@ -62,7 +62,7 @@ fn parse(
     }
     let is_last = piece.end == text.len();
     let piece = text.get(piece.clone())?;
-    let slices = pg_query::split_with_parser(piece).ok()?;
+    let slices = parser::split(piece).ok()?;
     let places: Vec<Range<usize>> = slices.iter().map(|slice| place(piece, slice)).collect();
     // Without the `;`, which is where the last statement ends.
     if !is_last && places.last()?.end + 1 != piece.len() {
@@ -108,7 +108,7 @@ impl Unjudged {
         statements: &mut Vec<Statement>,
     ) -> Option<()> {
         let text = piece.get(self.place)?;
-        let parsed = pg_query::parse(text, 0).ok()?;
+        let parsed = parser::parse(text).ok()?;
         if let Some(profile) = profile {
             inspect::inspect(profile, &parsed.protobuf).ok()?;
         }

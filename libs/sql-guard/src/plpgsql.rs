@@ -6,7 +6,7 @@
 
 use pg_query::protobuf::{ScanToken, Token};
 
-use crate::tree;
+use crate::{parser, tree};
 
 /// What in a body deserves a look.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ impl<'a> Word<'a> {
 
 /// The name that the parser sees in a call of `name`.
 fn called(name: &str) -> Option<String> {
-    let parsed = pg_query::parse(&format!("SELECT {name}()"), 0).ok()?;
+    let parsed = parser::parse(&format!("SELECT {name}()")).ok()?;
     let mut called = None;
     tree::visit(&parsed.protobuf, &mut |found| {
         if found.kind == "FuncCall" {

@@ -10,7 +10,7 @@
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
-use crate::cut;
+use crate::boundary;
 use crate::reader::Reader;
 use crate::rules;
 use crate::script::{Change, ChangeKind, Statement};
@@ -20,17 +20,50 @@ use crate::script::{Change, ChangeKind, Statement};
 /// optimised, the parser needs so much of the stack that it stops earlier.
 const MAX_LENGTH: usize = if cfg!(debug_assertions) { 512 } else { 4096 };
 
-static WATCHED: LazyLock<HashSet<&'static str>> = LazyLock::new(|| {
-    let executing = rules::EXECUTING.iter().copied();
-    rules::called().chain(executing).collect()
-});
+static WATCHED: LazyLock<Watched> = LazyLock::new(Watched::new);
+
+/// Names that a rule or the inspection looks for, whoever calls them.
+struct Watched {
+    names: HashSet<&'static [u8]>,
+    /// For each byte that a name begins with, a bit for each length: most words are told by it.
+    lengths: [u64; 256],
+}
+
+impl Watched {
+    fn new() -> Self {
+        let executing = rules::EXECUTING.iter().copied();
+        let names: HashSet<_> = rules::called()
+            .chain(executing)
+            .map(str::as_bytes)
+            .collect();
+        let mut lengths = [0; 256];
+        for name in &names {
+            if let Some(lengths) = name.first().and_then(|b| lengths.get_mut(usize::from(*b))) {
+                *lengths |= length_bit(name);
+            }
+        }
+        Self { names, lengths }
+    }
+
+    fn has(&self, word: &[u8]) -> bool {
+        let first = word.first().map_or(0, u8::to_ascii_lowercase);
+        let lengths = self.lengths.get(usize::from(first)).copied();
+        lengths.unwrap_or_default() & length_bit(word) != 0
+            && self.names.contains(word.to_ascii_lowercase().as_slice())
+    }
+}
+
+/// Names have at most 63 bytes.
+fn length_bit(word: &[u8]) -> u64 {
+    u32::try_from(word.len()).map_or(0, |length| 1_u64.checked_shl(length).unwrap_or_default())
+}
 
 /// What is to be known of the statement, which the parser has read, if it is simple.
 pub(crate) fn statement(slice: &str) -> Option<Statement> {
     if slice.len() > MAX_LENGTH {
         return None;
     }
-    let text = slice.get(cut::gap(slice)..)?.trim_end();
+    let text = slice.get(boundary::gap(slice.as_bytes())..)?.trim_end();
     let words = Words::of(text)?;
     let mut reader = Reader::new(text);
     let bare = Statement::new(text);
@@ -154,16 +187,29 @@ impl Words {
             return None;
         }
         let mut words = Self::default();
-        let mut lower = String::new();
-        for word in text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')) {
-            lower.clear();
-            lower.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-            if WATCHED.contains(lower.as_str()) {
+        let ends_word = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'_');
+        for word in text.as_bytes().split(ends_word) {
+            if WATCHED.has(word) {
                 return None;
             }
-            words.into |= lower == "into";
-            words.drops_or_types |= matches!(lower.as_str(), "drop" | "type");
+            let is = |keyword: &[u8]| word.eq_ignore_ascii_case(keyword);
+            words.into |= is(b"into");
+            words.drops_or_types |= is(b"drop") || is(b"type");
         }
         Some(words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watched_names_are_found_in_any_case() {
+        for name in WATCHED.names.iter().copied() {
+            assert!(WATCHED.has(name) && WATCHED.has(&name.to_ascii_uppercase()));
+            assert!(!WATCHED.has(&[name, b"_x".as_slice()].concat()));
+        }
+        assert!(!WATCHED.has(b"") && !WATCHED.has(&[b'p'; 100]));
     }
 }

@@ -6,6 +6,10 @@ use http::StatusCode;
 use http::request::Parts;
 use ingot_http::{ApiError, Code};
 
+/// Longest name that PostgreSQL keeps, in bytes; it cuts longer ones off (PostgreSQL manual,
+/// section 4.1.1).
+const MAX_NAME: usize = 63;
+
 /// A name as an SQL identifier, always quoted.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
@@ -32,12 +36,25 @@ pub(crate) fn check_identifier(what: &str, name: &str) -> Result<(), ApiError> {
     } else {
         return Ok(());
     };
-    Err(ApiError::new(
+    Err(invalid(what, problem))
+}
+
+/// Refuses also what PostgreSQL would not keep whole: the new thing would have another name than
+/// its caller thinks.
+pub(crate) fn check_new_identifier(what: &str, name: &str) -> Result<(), ApiError> {
+    if name.len() > MAX_NAME {
+        return Err(invalid(what, "must not be longer than 63 bytes"));
+    }
+    check_identifier(what, name)
+}
+
+fn invalid(what: &str, problem: &str) -> ApiError {
+    ApiError::new(
         StatusCode::BAD_REQUEST,
         Code::DatabaseValidationError,
         format!("Invalid {what}: it {problem}"),
     )
-    .with_hint("Use letters, digits and underscores for names"))
+    .with_hint("Use letters, digits and underscores for names")
 }
 
 /// A table with its schema.
@@ -143,6 +160,15 @@ mod tests {
         assert_eq!(code("schema=pg_catalog"), Code::InvalidInput);
         assert_eq!(code("schema=information_schema"), Code::InvalidInput);
         assert_eq!(code("schema=a%22b"), Code::DatabaseValidationError);
+    }
+
+    #[test]
+    fn new_names_are_kept_whole() {
+        assert!(check_new_identifier("table name", &"t".repeat(63)).is_ok());
+        for wrong in ["é".repeat(32), "t".repeat(64), " ".to_owned()] {
+            let refused = check_new_identifier("table name", &wrong).unwrap_err();
+            assert_eq!(refused.code(), Code::DatabaseValidationError, "{wrong}");
+        }
     }
 
     #[test]

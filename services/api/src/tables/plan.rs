@@ -9,7 +9,7 @@ use super::column::{self, ColumnType};
 use super::description::{ColumnPair, ForeignKey, NewColumn, TableChanges};
 use super::service::validation;
 use super::store::{self, ColumnDefinition, Key, Step};
-use crate::database::{TableName, check_identifier};
+use crate::database::{TableName, check_identifier, check_new_identifier};
 
 /// Longest name in PostgreSQL, in bytes.
 const MAX_IDENTIFIER: usize = 63;
@@ -66,7 +66,7 @@ pub(super) fn plan(
             ));
         }
         if let Some(new_name) = &change.new_column_name {
-            check_identifier("column name", new_name)?;
+            check_new_identifier("column name", new_name)?;
             steps.push((
                 Step::RenameColumn(name.clone(), new_name.clone()),
                 format!("Renamed column: {name} to {new_name}"),
@@ -86,7 +86,7 @@ pub(super) fn plan(
         steps.push((Step::AddForeignKey(key), told));
     }
     if let Some(new) = &changes.rename_table {
-        check_identifier("table name", &new.new_table_name)?;
+        check_new_identifier("table name", &new.new_table_name)?;
         let told = format!(
             "Renamed table from {} to {}",
             table.table, new.new_table_name
@@ -116,7 +116,7 @@ pub(super) fn own_columns(columns: &[NewColumn]) -> Result<Vec<&NewColumn>, ApiE
 
 pub(super) fn define(columns: &[&NewColumn]) -> Result<Vec<ColumnDefinition>, ApiError> {
     let definition = |(index, column): (usize, &&NewColumn)| {
-        check_identifier(
+        check_new_identifier(
             &format!("column name at index {index}"),
             &column.column_name,
         )?;

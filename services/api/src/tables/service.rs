@@ -9,7 +9,7 @@ use super::column;
 use super::description::{ForeignKey, NewColumn, NewTable, TableChanges};
 use super::plan::{define, foreign_key, own_columns, plan};
 use super::store;
-use crate::database::{TableName, begin_as_admin};
+use crate::database::{TableName, begin_as_admin, check_new_identifier};
 
 pub(super) async fn list(pool: &PgPool, schema: &str) -> Result<Vec<String>, ApiError> {
     store::tables(pool, schema).await.map_err(sql_error)
@@ -30,6 +30,7 @@ pub(super) async fn create(
     schema: &str,
     request: &NewTable,
 ) -> Result<Vec<CreatedColumn>, ApiError> {
+    check_new_identifier("table name", &request.table_name)?;
     let table = TableName::new(schema, &request.table_name)?;
     let columns = own_columns(&request.columns)?;
     if columns.is_empty() {

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::io::{BufReader, Read};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::text;
+use super::{quotes, text};
 use crate::database::{JsonKind, json_text};
 
 /// Bytes of lines that are handed on together.
@@ -36,6 +36,13 @@ pub(super) enum Found {
 pub(super) enum ReadError {
     #[error("The CSV file cannot be read: {0}")]
     Csv(#[from] csv::Error),
+    /// Where the record begins whose quotes do not end.
+    #[error(
+        "The CSV file ends inside quotes, in the row that begins on line {0}: it may have been cut off"
+    )]
+    OpenQuotes(u64),
+    #[error("the file cannot be read back")]
+    Read(#[from] io::Error),
     #[error("The JSON file cannot be read: {0}")]
     Json(#[from] serde_json::Error),
     #[error("The rows have more than {MAX_GROUPS} different sets of columns")]
@@ -49,7 +56,7 @@ pub(super) enum ReadError {
 pub(super) type Taker<'a> = &'a mut dyn FnMut(Found) -> bool;
 
 /// Reads CSV with a header row. Empty fields are NULL. Returns the number of rows.
-pub(super) fn read_csv(file: impl Read, taker: Taker<'_>) -> Result<u64, ReadError> {
+pub(super) fn read_csv(file: impl Read + Seek, taker: Taker<'_>) -> Result<u64, ReadError> {
     let mut reader = csv::ReaderBuilder::new()
         .buffer_capacity(BATCH)
         .from_reader(file);
@@ -58,6 +65,7 @@ pub(super) fn read_csv(file: impl Read, taker: Taker<'_>) -> Result<u64, ReadErr
     let mut lines = Vec::with_capacity(BATCH + BATCH / 4);
     let mut record = csv::StringRecord::new();
     let mut count = 0;
+    let mut last = csv::Position::new();
     while reader.read_record(&mut record)? {
         if let Some(columns) = columns.take()
             && !taker(Found::Columns(columns))
@@ -70,6 +78,7 @@ pub(super) fn read_csv(file: impl Read, taker: Taker<'_>) -> Result<u64, ReadErr
         }
         lines.push(b'\n');
         count += 1;
+        last = record.position().cloned().unwrap_or(last);
         if lines.len() >= BATCH {
             let full = std::mem::replace(&mut lines, Vec::with_capacity(BATCH + BATCH / 4));
             if !taker(Found::Rows {
@@ -79,6 +88,11 @@ pub(super) fn read_csv(file: impl Read, taker: Taker<'_>) -> Result<u64, ReadErr
                 return Err(ReadError::Gone);
             }
         }
+    }
+    let mut file = reader.into_inner();
+    file.seek(SeekFrom::Start(last.byte()))?;
+    if quotes::are_open(BufReader::new(file))? {
+        return Err(ReadError::OpenQuotes(last.line()));
     }
     if !lines.is_empty() && !taker(Found::Rows { group: 0, lines }) {
         return Err(ReadError::Gone);
@@ -251,6 +265,8 @@ impl<'de> Visitor<'de> for Records<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use super::*;
 
     fn collect(read: impl FnOnce(Taker<'_>) -> Result<u64, ReadError>) -> (u64, Vec<Found>) {
@@ -271,17 +287,17 @@ mod tests {
 
     #[test]
     fn csv_is_read_with_its_header() {
+        let read = |file: &'static str, taker: Taker<'_>| read_csv(Cursor::new(file), taker);
         let file = "\u{feff}id,name\n1,\"a,\"\"b\"\"\n\"\n\n2,\n";
-        let (count, found) = collect(|taker| read_csv(file.as_bytes(), taker));
+        let (count, found) = collect(|taker| read(file, taker));
         assert_eq!(count, 2);
         let columns = Found::Columns(vec!["id".into(), "name".into()]);
         assert_eq!(found, [columns, rows(0, "1\ta,\"b\"\\n\n2\t\\N\n")]);
-        let broken = read_csv("a,b\n1\n".as_bytes(), &mut |_| true);
+        let broken = read("a,b\n1\n", &mut |_| true);
         assert!(matches!(broken, Err(ReadError::Csv(_))));
-        assert_eq!(
-            collect(|taker| read_csv("a,b\n".as_bytes(), taker)),
-            (0, vec![])
-        );
+        assert_eq!(collect(|taker| read("a,b\n", taker)), (0, vec![]));
+        let cut = read("a,b\n1,\"x\ny\"\n2,\"z\n3,c\n", &mut |_| true);
+        assert!(matches!(cut, Err(ReadError::OpenQuotes(4))), "{cut:?}");
     }
 
     #[test]

@@ -2,9 +2,8 @@
 //!
 //! A dump is never held as a whole: it goes from the request to a temporary file, so that a slow
 //! client holds no lock, and from there statement by statement to the guard and to PostgreSQL.
-//! `lexer` finds where statements end, `script` cuts the file into `part`s.
+//! `script` cuts the file into `part`s.
 
-mod lexer;
 mod part;
 mod routes;
 mod script;

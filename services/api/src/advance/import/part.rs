@@ -1,8 +1,8 @@
 //! The parts of a dump, and what is wrong with one that has none.
 
-use std::io;
+use std::{io, iter};
 
-use super::lexer::Lexer;
+use ingot_sql_guard::boundary;
 
 /// One part of a dump, in its order.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,15 +26,14 @@ pub(crate) struct Batch {
 impl Batch {
     /// The statements one by one.
     pub(crate) fn statements(&self) -> impl Iterator<Item = &str> {
-        let mut lexer = Lexer::new();
-        self.sql
-            .split_inclusive(move |c: char| {
-                let mut bytes = [0; 4];
-                let bytes = c.encode_utf8(&mut bytes).as_bytes();
-                // Only a byte of its own ends a statement, so no end is passed over.
-                bytes.iter().filter_map(|b| lexer.take(*b)).count() > 0
-            })
-            .filter(|text| !text.trim().is_empty())
+        let mut rest = self.sql.as_str();
+        iter::from_fn(move || {
+            rest = rest.get(boundary::gap(rest.as_bytes())..)?;
+            let length = boundary::statement(rest.as_bytes()).unwrap_or(rest.len());
+            let (statement, after) = rest.split_at_checked(length)?;
+            rest = after;
+            (!statement.is_empty()).then_some(statement)
+        })
     }
 }
 
@@ -47,6 +46,11 @@ pub(crate) enum ScriptError {
     Empty,
     #[error("The statement that begins on line {0} is longer than 16 MiB: split it")]
     TooLong(u64),
+    #[error(
+        "The rows of the COPY on line {0} have no end: a line with \\. must follow the last one, so the \
+         dump was cut off"
+    )]
+    OpenCopy(u64),
     #[error("The statement that begins on line {0} is not UTF-8: export the dump in UTF-8")]
     Encoding(u64),
     #[error("Line {line} is a psql command ({command}): remove it, only SQL can be imported")]

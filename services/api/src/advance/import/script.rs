@@ -1,11 +1,10 @@
 //! Cuts a dump into parts that fit into memory: batches of statements, and the lines of
 //! `COPY ... FROM STDIN`. Runs where blocking is fine.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use ingot_sql_guard::MAX_SQL_BYTES;
+use ingot_sql_guard::{MAX_SQL_BYTES, boundary};
 
-use super::lexer::{End, Lexer};
 use super::part::{Batch, Part, ScriptError};
 
 /// Bytes of statements that are parsed and sent together; a longer statement goes alone.
@@ -37,20 +36,17 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 #[derive(Debug)]
 pub(super) struct Script<R> {
     source: R,
-    /// What was read and not yet given out.
+    /// What was read and is still of use.
     buffer: Vec<u8>,
-    /// Bytes of the buffer that the lexer has seen.
-    seen: usize,
-    /// Where the current statement begins in the buffer, without spaces and comments before it.
-    start: Option<usize>,
-    ended: bool,
+    /// Bytes of the buffer that were given out.
+    at: usize,
     /// Whether the very beginning is behind.
     begun: bool,
+    ended: bool,
     /// Whether there were only spaces so far.
     blank: bool,
-    lexer: Lexer,
+    /// The line on which the next byte stands.
     line: u64,
-    statement_line: u64,
     batch: Batch,
     mode: Mode,
 }
@@ -58,12 +54,13 @@ pub(super) struct Script<R> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Statements,
-    /// The statement of a `COPY` is due.
-    CopyStatement,
     /// The rest of the line of the `COPY` statement is due, which is not data.
-    CopyHeader,
-    /// Lines of data; whether the next byte begins one.
+    CopyHeader {
+        line: u64,
+    },
+    /// Lines of data of the `COPY` on that line; whether the next byte begins one.
     CopyLines {
+        line: u64,
         at_start: bool,
     },
 }
@@ -73,14 +70,11 @@ impl<R: Read> Script<R> {
         Self {
             source,
             buffer: Vec::with_capacity(2 * CHUNK),
-            seen: 0,
-            start: None,
-            ended: false,
+            at: 0,
             begun: false,
+            ended: false,
             blank: true,
-            lexer: Lexer::new(),
             line: 1,
-            statement_line: 1,
             batch: Batch::default(),
             mode: Mode::Statements,
         }
@@ -91,157 +85,114 @@ impl<R: Read> Script<R> {
         loop {
             let part = match self.mode {
                 Mode::Statements => self.statements()?,
-                Mode::CopyStatement => self.copy_statement()?,
-                Mode::CopyHeader => self.copy_header(),
-                Mode::CopyLines { at_start } => self.copy_lines(at_start),
+                Mode::CopyHeader { line } => self.copy_header(line),
+                Mode::CopyLines { line, at_start } => self.copy_lines(line, at_start),
             };
             if part.is_some() {
                 return Ok(part);
             }
             if self.ended {
-                return Ok(self.rest());
+                return match self.mode {
+                    Mode::Statements => Ok(None),
+                    Mode::CopyHeader { line } | Mode::CopyLines { line, .. } => {
+                        Err(ScriptError::OpenCopy(line))
+                    }
+                };
             }
-            // The lexer has seen every byte, or a line is not complete yet.
             self.read()?;
-            while !self.begun {
-                self.read()?;
-            }
         }
     }
 
+    fn waiting(&self) -> &[u8] {
+        self.buffer.get(self.at..).unwrap_or_default()
+    }
+
+    /// Leaves bytes behind.
+    fn pass(&mut self, count: usize) {
+        let passed = self.waiting().iter().take(count);
+        self.line += passed.map(|byte| u64::from(*byte == b'\n')).sum::<u64>();
+        self.at += count;
+    }
+
+    /// Reads as much again as already waits: what waits has no end yet and is looked at once more.
     fn read(&mut self) -> Result<(), ScriptError> {
-        let used = self.buffer.len();
-        self.buffer.resize(used + CHUNK, 0);
-        let count = loop {
-            match self
-                .source
-                .read(self.buffer.get_mut(used..).unwrap_or_default())
-            {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        self.buffer.truncate(used + count);
-        // A byte order mark may come in pieces.
-        if !self.begun && (self.buffer.len() >= BYTE_ORDER_MARK.len() || count == 0) {
-            self.begun = true;
-            if self.buffer.starts_with(BYTE_ORDER_MARK) {
-                self.buffer.drain(..BYTE_ORDER_MARK.len());
-            }
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        let waiting = self.buffer.len();
+        let wanted = waiting.clamp(CHUNK, MAX_SQL_BYTES);
+        let limit = u64::try_from(wanted).unwrap_or(u64::MAX);
+        let count = (&mut self.source)
+            .take(limit)
+            .read_to_end(&mut self.buffer)?;
+        self.ended = count < wanted;
+        let news = self.buffer.get(waiting..).unwrap_or_default();
+        self.blank &= news.iter().all(u8::is_ascii_whitespace);
+        if !std::mem::replace(&mut self.begun, true) && self.buffer.starts_with(BYTE_ORDER_MARK) {
+            self.at = BYTE_ORDER_MARK.len();
         }
-        self.ended = count == 0;
-        let news = self.buffer.get(used.min(self.buffer.len())..);
-        self.blank &= news.unwrap_or_default().iter().all(u8::is_ascii_whitespace);
         if self.ended && self.blank {
             return Err(ScriptError::Empty);
+        }
+        // It ends the last line, which may be a comment.
+        if self.ended {
+            self.buffer.push(b'\n');
         }
         Ok(())
     }
 
-    /// Lets the lexer see what is there until a batch is full or a `COPY` begins.
+    /// Takes statements until a batch is full or a `COPY` begins.
     fn statements(&mut self) -> Result<Option<Part>, ScriptError> {
-        while let Some(rest) = self.buffer.get(self.seen..) {
-            let (passed, rest) = rest.split_at(self.lexer.idle(rest).min(rest.len()));
-            let newlines = passed.iter().map(|byte| u64::from(*byte == b'\n'));
-            self.line += newlines.sum::<u64>();
-            self.seen += passed.len();
-            let Some(&byte) = rest.first() else { break };
-            let before = self.lexer.has_started();
-            let end = self.lexer.take(byte);
-            if self.start.is_none() && !before && (self.lexer.has_started() || end.is_some()) {
-                self.start = Some(self.seen);
-                self.statement_line = self.line;
-            }
-            self.seen += 1;
-            self.line += u64::from(byte == b'\n');
-            if let Some(end) = end
-                && let Some(part) = self.boundary(end)?
-            {
+        loop {
+            self.pass(boundary::gap(self.waiting()));
+            let rest = self.waiting();
+            let end = match rest.first() {
+                Some(b'\\') => rest.iter().position(|byte| *byte == b'\n').map(|at| at + 1),
+                _ => boundary::statement(rest),
+            };
+            // The last statement may end with the dump.
+            let last = (self.ended && !rest.is_empty()).then_some(rest.len());
+            let length = match (end.or(last), rest.len()) {
+                (Some(length), _) if length <= MAX_SQL_BYTES => length,
+                (None, 0) if self.ended => return Ok(self.full_batch(0)),
+                (None, 0..=MAX_SQL_BYTES) => return Ok(None),
+                _ => return Err(ScriptError::TooLong(self.line)),
+            };
+            if let Some(part) = self.statement(length)? {
                 return Ok(Some(part));
             }
         }
-        // Spaces and comments between statements need not be kept.
-        let kept = self.start.unwrap_or(self.seen);
-        self.buffer.drain(..kept);
-        self.seen -= kept;
-        self.start = self.start.map(|_| 0);
-        if self.seen > MAX_SQL_BYTES {
-            return Err(ScriptError::TooLong(self.statement_line));
-        }
-        if !self.ended {
-            return Ok(None);
-        }
-        if self.lexer.has_started() {
-            let end = self.lexer.end();
-            if let Some(part) = self.boundary(end)? {
-                return Ok(Some(part));
-            }
-        }
-        Ok(self.full_batch(0))
     }
 
-    /// Takes the statement that ends here.
-    fn boundary(&mut self, end: End) -> Result<Option<Part>, ScriptError> {
-        if end == End::CopyData && !self.batch.lines.is_empty() {
+    /// Takes the statement, or the line for psql, of that length.
+    fn statement(&mut self, length: usize) -> Result<Option<Part>, ScriptError> {
+        let line = self.line;
+        let text = self.waiting().get(..length).unwrap_or_default();
+        let copies = boundary::reads_rows(text);
+        if copies && !self.batch.lines.is_empty() {
             // First what comes before it.
-            self.mode = Mode::CopyStatement;
             return Ok(self.full_batch(0));
         }
-        match end {
-            End::CopyData => self.copy_statement(),
-            End::Command => {
-                let command = self.statement()?;
-                let harmless = |known: &&[u8]| command.as_bytes().starts_with(known);
-                if HARMLESS_COMMANDS.iter().any(harmless) {
-                    return Ok(None);
-                }
-                Err(ScriptError::Command {
-                    line: self.statement_line,
-                    command: command
-                        .split_whitespace()
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
-                })
-            }
-            End::Statement => {
-                let statement = self.statement()?;
-                let bare = statement.strip_suffix(';').unwrap_or(&statement);
-                let of_public = |known: &&[u8]| statement.as_bytes().starts_with(known);
-                let skipped =
-                    PREAMBLE.contains(&bare.as_bytes()) || OF_PUBLIC.iter().any(of_public);
-                if !bare.is_empty() && !skipped {
-                    self.batch.sql.push_str(&statement);
-                    self.batch.sql.push('\n');
-                    self.batch.lines.push(self.statement_line);
-                }
-                Ok(self.full_batch(BATCH))
-            }
-        }
-    }
-
-    fn copy_statement(&mut self) -> Result<Option<Part>, ScriptError> {
-        let sql = self.statement()?;
-        self.mode = Mode::CopyHeader;
-        Ok(Some(Part::Copy(Batch {
-            sql,
-            lines: vec![self.statement_line],
-        })))
-    }
-
-    /// The text of the statement that the lexer has just seen.
-    fn statement(&mut self) -> Result<String, ScriptError> {
-        let start = self.start.take().unwrap_or(self.seen);
-        let text = self.buffer.get(start..self.seen).unwrap_or_default();
-        let text =
-            std::str::from_utf8(text).map_err(|_| ScriptError::Encoding(self.statement_line))?;
+        let text = std::str::from_utf8(text).map_err(|_| ScriptError::Encoding(line))?;
         let text = text.trim_end().to_owned();
-        // Moving the rest of the buffer after every statement would cost more than the parsing.
-        if self.seen > CHUNK {
-            self.buffer.drain(..self.seen);
-            self.seen = 0;
+        self.pass(length);
+        if copies {
+            self.mode = Mode::CopyHeader { line };
+            return Ok(Some(Part::Copy(Batch {
+                sql: text,
+                lines: vec![line],
+            })));
         }
-        Ok(text)
+        if text.starts_with('\\') {
+            return command(&text, line).map(|()| None);
+        }
+        let bare = text.strip_suffix(';').unwrap_or(&text).as_bytes();
+        let of_public = |known: &&[u8]| text.as_bytes().starts_with(known);
+        if !PREAMBLE.contains(&bare) && !OF_PUBLIC.iter().any(of_public) {
+            self.batch.sql.push_str(&text);
+            self.batch.sql.push('\n');
+            self.batch.lines.push(line);
+        }
+        Ok(self.full_batch(BATCH))
     }
 
     /// The batch, if it is at least that large or has enough statements.
@@ -251,70 +202,72 @@ impl<R: Read> Script<R> {
             .then(|| Part::Statements(std::mem::take(&mut self.batch)))
     }
 
-    /// What is left when the file has ended.
-    fn rest(&mut self) -> Option<Part> {
-        let mode = std::mem::replace(&mut self.mode, Mode::Statements);
-        (mode != Mode::Statements).then_some(Part::CopyEnd)
-    }
-
     /// Skips to the end of the line.
-    fn copy_header(&mut self) -> Option<Part> {
-        let rest = self.buffer.get(self.seen..).unwrap_or_default();
-        let skipped = rest.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
-        self.line += u64::from(skipped.is_some());
-        if skipped.is_some() {
-            self.mode = Mode::CopyLines { at_start: true };
-        }
-        let taken = self.seen + skipped.unwrap_or(rest.len());
-        self.buffer.drain(..taken);
-        self.seen = 0;
-        if skipped.is_some() {
-            return self.copy_lines(true);
-        }
-        None
+    fn copy_header(&mut self, line: u64) -> Option<Part> {
+        let rest = self.waiting();
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        self.pass(end.map_or(rest.len(), |end| end + 1));
+        end?;
+        self.copy_lines(line, true)
     }
 
-    /// The complete lines that are there, up to the one that says that no more come.
-    fn copy_lines(&mut self, mut at_start: bool) -> Option<Part> {
-        let mut taken = 0;
-        let mut done = false;
-        while let Some(rest) = self.buffer.get(taken..)
+    /// The lines that are there, up to the one that says that no more come.
+    fn copy_lines(&mut self, line: u64, mut at_start: bool) -> Option<Part> {
+        let (mut taken, mut end_mark) = (0, None);
+        while let Some(rest) = self.waiting().get(taken..)
             && !rest.is_empty()
         {
             let end = rest.iter().position(|byte| *byte == b'\n');
-            let line = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
-            let bare = line.strip_suffix(b"\r").unwrap_or(line);
-            if at_start && bare == b"\\." && (end.is_some() || self.ended) {
-                done = true;
+            let bare = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            let bare = bare.strip_suffix(b"\r").unwrap_or(bare);
+            if let Some(end) = end
+                && at_start
+                && bare == b"\\."
+            {
+                end_mark = Some(end + 1);
                 break;
             }
             // The start of a line may become the end mark.
-            if end.is_none() && at_start && line.len() < 4 && !self.ended {
+            if end.is_none() && at_start && rest.len() < 4 {
                 break;
             }
             taken += end.map_or(rest.len(), |end| end + 1);
-            self.line += u64::from(end.is_some());
             at_start = end.is_some();
         }
-        self.mode = Mode::CopyLines { at_start };
         if taken > 0 {
-            let rest = self.buffer.split_off(taken);
-            return Some(Part::CopyData(std::mem::replace(&mut self.buffer, rest)));
+            self.mode = Mode::CopyLines { line, at_start };
+            let data = self.waiting().get(..taken).unwrap_or_default().to_vec();
+            self.pass(taken);
+            return Some(Part::CopyData(data));
         }
-        if !done {
-            return None;
+        if let Some(length) = end_mark {
+            self.pass(length);
+            self.mode = Mode::Statements;
+            return Some(Part::CopyEnd);
         }
-        let end = self.buffer.iter().position(|byte| *byte == b'\n');
-        self.line += u64::from(end.is_some());
-        self.buffer
-            .drain(..end.map_or(self.buffer.len(), |end| end + 1));
-        self.mode = Mode::Statements;
-        Some(Part::CopyEnd)
+        self.mode = Mode::CopyLines { line, at_start };
+        None
     }
+}
+
+/// Lines for psql are refused, unless they say nothing.
+fn command(text: &str, line: u64) -> Result<(), ScriptError> {
+    let harmless = |known: &&[u8]| text.as_bytes().starts_with(known);
+    if HARMLESS_COMMANDS.iter().any(harmless) {
+        return Ok(());
+    }
+    let command = text
+        .split_whitespace()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    Err(ScriptError::Command { line, command })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
 
     /// Gives out a few bytes at a time, so that every cut is met.
@@ -377,13 +330,14 @@ mod tests {
     }
 
     #[test]
-    fn data_may_end_with_the_file() {
-        for (tail, data) in [("a", "a"), ("a\n", "a\n"), ("a\n\\.", "a\n")] {
-            let found = parts(&format!("COPY t FROM stdin;\n{tail}"), 1).unwrap();
-            assert_eq!(found.get(1), Some(&Part::CopyData(data.into())), "{tail}");
-            assert_eq!(found.last(), Some(&Part::CopyEnd), "{tail}");
-            assert_eq!(found.len(), 3, "{tail}");
+    fn rows_without_an_end_are_refused() {
+        for tail in ["", "\na", "\na\n", "\na\n\\", "\n\\.b\n"] {
+            let dump = format!("SELECT 1;\nCOPY t FROM stdin;{tail}");
+            let refused = parts(&dump, 1);
+            assert!(matches!(refused, Err(ScriptError::OpenCopy(2))), "{tail}");
         }
+        let whole = parts("COPY t FROM stdin;\na\n\\.", 1).unwrap();
+        assert_eq!(whole.last(), Some(&Part::CopyEnd));
     }
 
     #[test]
