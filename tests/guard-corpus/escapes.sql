@@ -535,3 +535,27 @@ ALTER TABLE auth.users ADD FOREIGN KEY (id) REFERENCES auth.sessions (id)
 ALTER TABLE storage.objects ADD CONSTRAINT f§ FOREIGN KEY (bucket) REFERENCES storage.buckets (name) ON DELETE CASCADE
 --# triggers of the accounts switched off
 ALTER TABLE auth.users DISABLE TRIGGER ALL
+--# sessions of payments changed
+UPDATE payments.stripe_checkout_sessions SET success_url = 'evil§'
+--# sessions of payments deleted
+DELETE FROM payments.stripe_checkout_sessions
+--# orders of payments emptied
+TRUNCATE payments.razorpay_orders
+--# the guard of payments dropped
+DROP TRIGGER guard_rows ON payments.razorpay_orders; DELETE FROM payments.razorpay_orders
+--# the guard of sessions switched off
+ALTER TABLE payments.stripe_checkout_sessions DISABLE TRIGGER guard_rows; DELETE FROM payments.stripe_checkout_sessions
+--# the guard of sessions renamed
+ALTER TRIGGER guard_rows ON payments.stripe_checkout_sessions RENAME TO gone§
+--# a column of orders
+ALTER TABLE payments.razorpay_orders ADD COLUMN evil§ text
+--# orders given to everybody
+GRANT ALL ON payments.razorpay_orders TO anon
+--# a reference to orders
+CREATE TABLE public.r§ (o uuid REFERENCES payments.razorpay_orders (id) ON DELETE CASCADE)
+--# a trigger that acts as whoever pays [spring]
+CREATE FUNCTION public.trap§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN NEW; EXCEPTION WHEN OTHERS THEN RETURN NEW; END $$; CREATE TRIGGER trap§ BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION public.trap§(); INSERT INTO payments.stripe_checkout_sessions (environment, mode, success_url, cancel_url) VALUES ('test', 'payment', '§', '§')
+--# rows of another's schedule
+INSERT INTO schedules.jobs (name, cron_schedule, function_url) VALUES ('evil§', '* * * * *', 'http://127.0.0.1'); SELECT schedules.upsert_job(gen_random_uuid(), 'evil§', '* * * * *', 'GET', 'http://127.0.0.1', NULL, NULL, NULL)
+--# what was paid
+INSERT INTO payments.transactions (provider, environment, type, status) VALUES ('evil§', 'test', 'refund', 'succeeded')

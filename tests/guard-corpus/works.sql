@@ -35,6 +35,18 @@ CREATE POLICY publish§ ON realtime.messages FOR INSERT TO authenticated WITH CH
 ALTER POLICY publish§ ON realtime.messages WITH CHECK (auth.role() = 'authenticated');
 DROP POLICY publish§ ON realtime.messages;
 ALTER TABLE realtime.messages DISABLE ROW LEVEL SECURITY;
+--# policies on payments
+ALTER TABLE payments.stripe_checkout_sessions ENABLE ROW LEVEL SECURITY;
+CREATE POLICY buyers§ ON payments.stripe_checkout_sessions FOR SELECT TO authenticated USING (subject_id = auth.jwt() ->> 'sub');
+DROP POLICY buyers§ ON payments.stripe_checkout_sessions;
+ALTER TABLE payments.stripe_checkout_sessions DISABLE ROW LEVEL SECURITY;
+CREATE POLICY orders§ ON payments.razorpay_orders FOR INSERT TO anon WITH CHECK (amount > 0);
+INSERT INTO payments.razorpay_orders (environment, amount, currency, receipt) VALUES ('test', 100, 'INR', '§');
+UPDATE payments.razorpay_orders SET receipt = 'paid§' WHERE receipt = '§';
+--# a trigger on what was bought
+CREATE FUNCTION public.bought§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER bought§ AFTER UPDATE ON payments.webhook_events FOR EACH ROW EXECUTE FUNCTION public.bought§();
+CREATE TRIGGER bought§ AFTER INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION public.bought§();
 --# policies on stored objects
 ALTER TABLE storage.objects ENABLE ROW LEVEL SECURITY;
 CREATE POLICY avatars§ ON storage.objects FOR ALL TO authenticated USING (bucket = 'avatars' AND (storage.foldername(key))[1] = auth.jwt() ->> 'sub') WITH CHECK (bucket = 'avatars');

@@ -69,12 +69,42 @@ fn advice(error: &PgDatabaseError) -> Option<String> {
         "23502" => error
             .column()
             .map(|column| format!("Fill the required field: {column}")),
-        "42501" => Some(
-            "Check the privileges and the row-level security policies of this object".to_owned(),
-        ),
+        "0A000" => extension_advice(error.message()).or_else(|| own(error)),
+        "42501" => Some(extension_advice(error.message()).unwrap_or_else(|| {
+            "Check the privileges and the row-level security policies of this object".to_owned()
+        })),
         "57014" => None,
-        _ => error.hint().or(error.detail()).map(str::to_owned),
+        _ => own(error),
     }
+}
+
+/// PostgreSQL's advice.
+fn own(error: &PgDatabaseError) -> Option<String> {
+    error.hint().or(error.detail()).map(str::to_owned)
+}
+
+/// What to do where `CREATE EXTENSION` did not find its files, or takes a superuser.
+fn extension_advice(message: &str) -> Option<String> {
+    if message.starts_with("permission denied to create extension") {
+        return Some(
+            "Have the server's operator create it in this database: it takes a superuser"
+                .to_owned(),
+        );
+    }
+    let name = message
+        .strip_prefix("extension \"")?
+        .strip_suffix("\" is not available")?;
+    let package = match name {
+        "vector" => "postgresql-<version>-pgvector",
+        "pg_cron" => "postgresql-<version>-cron",
+        "http" => "postgresql-<version>-http",
+        "postgis" => "postgresql-<version>-postgis-3",
+        _ => "the package that has it",
+    };
+    Some(format!(
+        "Have the server's operator install it there, on Debian with `apt-get install {package}`, \
+         then try again"
+    ))
 }
 
 /// `email` of `Key (email)=(a@b.c) already exists.`; nothing for a key of several columns.
@@ -87,6 +117,19 @@ fn single_key(detail: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn missing_extensions_are_told_with_their_package() {
+        let advice = |message| extension_advice(message).unwrap_or_default();
+        assert!(
+            advice("extension \"vector\" is not available")
+                .contains("apt-get install postgresql-<version>-pgvector")
+        );
+        assert!(
+            advice("permission denied to create extension \"http\"").contains("takes a superuser")
+        );
+        assert_eq!(advice("permission denied for table t"), "");
+    }
 
     #[test]
     fn only_keys_of_one_column_are_named() {

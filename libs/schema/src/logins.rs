@@ -96,9 +96,12 @@ async fn prepare(owner: &mut PgConnection, project: &Project) -> Result<(), Sche
         )
         .await?;
     }
-    query("select system.sync_postgrest_exposed_schemas(), system.note_platform_shape()")
-        .execute(&mut *transaction)
-        .await?;
+    query(
+        "select system.sync_postgrest_exposed_schemas(), system.note_platform_shape(),
+             system.use_extensions()",
+    )
+    .execute(&mut *transaction)
+    .await?;
     transaction.commit().await?;
     Ok(())
 }

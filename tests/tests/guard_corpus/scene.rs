@@ -28,7 +28,13 @@ const CANARIES: &str = "
     insert into storage.buckets (name) values ('corpus');
     insert into storage.objects (bucket, key, size) values ('corpus', 'canary', 1);
     insert into storage.s3_access_keys (access_key_id, secret_access_key_encrypted)
-        values ('canary', 'x')";
+        values ('canary', 'x');
+    insert into payments.transactions (provider, environment, type, status)
+        values ('canary', 'test', 'refund', 'pending');
+    insert into payments.stripe_checkout_sessions (environment, mode, success_url, cancel_url)
+        values ('test', 'payment', 'canary', 'canary');
+    insert into payments.razorpay_orders (environment, amount, currency) values ('test', 1, 'canary');
+    insert into schedules.jobs (name, cron_schedule, function_url) values ('canary', 'x', 'x')";
 
 /// Everything that an escape would change. Other tests make projects in the same cluster, so of
 /// what is shared only the platform's and this project's part is looked at.
@@ -40,8 +46,8 @@ with ours as (
 ),
 platform as (
     select oid from pg_namespace
-    where nspname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email', 'pg_catalog',
-        'information_schema')
+    where nspname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email', 'compute',
+        'deployments', 'memory', 'payments', 'schedules', 'pg_catalog', 'information_schema')
 ),
 scene (part, state) as (values
     ('roles', (select string_agg(r::text, ',' order by oid) from pg_authid r
@@ -73,7 +79,7 @@ scene (part, state) as (values
             and pronamespace not in (select oid from platform))),
     ('sequences', (select string_agg(concat(s.schemaname, s.sequencename, s.sequenceowner, s.start_value,
             s.min_value, s.max_value, s.increment_by, s.cycle, coalesce(s.last_value, 0) < 1000000), ',' order by s.sequencename)
-        from pg_sequences s where s.schemaname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email'))),
+        from pg_sequences s where s.schemaname::regnamespace in (select oid from platform))),
     ('parameters', (select string_agg(p::text, ',') from pg_parameter_acl p)),
     ('ledger', (select string_agg(m.version || m.name, ',' order by m.created_at) from system.custom_migrations m
         where m.name <> 'case')),
@@ -84,17 +90,22 @@ scene (part, state) as (values
     ('triggers', (select string_agg(concat(tgname, tgrelid::regclass, tgenabled), ',' order by t.oid)
         from pg_trigger t join pg_class c on c.oid = tgrelid
         where relnamespace in (select oid from platform) and not tgisinternal
-            and tgrelid <> 'auth.users'::regclass)),
+            and tgrelid <> 'auth.users'::regclass
+            and (relnamespace <> 'payments'::regnamespace
+                or tgname = 'guard_rows' or tgname like 'trg\_payments\_%'))),
     ('references', (select string_agg(conname, ',') from pg_constraint where contype = 'f'
-        and confrelid in ('realtime.channels'::regclass, 'realtime.messages'::regclass)
+        and confrelid in (select oid from pg_class where relnamespace in (select oid from platform))
+        and confrelid not in ('auth.users'::regclass, 'storage.objects'::regclass)
         and connamespace not in (select oid from platform))),
     ('event triggers', (select string_agg(concat(evtname, evtenabled, evtowner), ',' order by oid)
         from pg_event_trigger)),
     ('policies', (select string_agg(concat(polname, polrelid::regclass), ',') from pg_policy
         join pg_class c on c.oid = polrelid
-        where relnamespace in ('auth'::regnamespace, 'system'::regnamespace))),
+        where relnamespace in (select oid from platform)
+            and relowner <> 'ingot_row_security'::regrole)),
     ('row security', (select string_agg(concat(relname, relrowsecurity), ',' order by oid) from pg_class
-        where relnamespace in ('auth'::regnamespace, 'system'::regnamespace) and relkind = 'r')),
+        where relnamespace in (select oid from platform) and relkind = 'r'
+            and relowner <> 'ingot_row_security'::regrole)),
     ('default privileges', (select string_agg(d::text, ',') from pg_default_acl d
         where defaclrole not in (select oid from pg_authid where rolname = 'project_admin'))),
     ('extensions', (select string_agg(extname, ',' order by extname) from pg_extension
@@ -110,7 +121,7 @@ scene (part, state) as (values
         (select count(*) from pg_foreign_server), (select count(*) from pg_foreign_data_wrapper),
         (select count(*) from pg_prepared_xacts), (select count(*) from pg_replication_origin),
         (select count(*) from pg_seclabels),
-        (select count(*) from pg_publication_rel where prrelid::regclass::text ~ '^(realtime|storage|auth|system)\.')))),
+        (select count(*) from pg_publication_rel where prrelid::regclass::text ~ '^(realtime|storage|auth|system|payments|schedules)\.')))),
     ('settings', (select md5(string_agg(name || coalesce(setting, ''), ',' order by name)) from pg_settings
         where context in ('sighup', 'postmaster'))),
     ('secrets', (select string_agg(s::text, ',' order by id) from (select id, key, value_ciphertext from system.secrets) s)),
@@ -122,6 +133,10 @@ scene (part, state) as (values
         (select json_agg(c) from system.database_config c)))),
     ('keys', (select concat((select json_agg(c) from storage.s3_access_keys c), (select json_agg(c) from storage.buckets c)))),
     ('objects', (select string_agg(o::text, ',') from storage.objects o)),
+    ('payments', (select concat((select json_agg(t) from payments.transactions t),
+        (select json_agg(t) from payments.stripe_checkout_sessions t where success_url = 'canary'),
+        (select json_agg(t) from payments.razorpay_orders t where currency = 'canary')))),
+    ('jobs', (select json_agg(j)::text from schedules.jobs j)),
     ('message', (select string_agg(m.event_name, ',') from realtime.messages m
         where id = '00000000-0000-0000-0000-00000000cafe')),
     ('channel', (select string_agg(c::text, ',') from realtime.channels c

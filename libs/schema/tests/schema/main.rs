@@ -5,6 +5,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod beside_the_database;
 mod catalogue;
 mod database;
 mod expansion;

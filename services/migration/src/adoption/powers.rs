@@ -7,10 +7,24 @@ use super::replay::platform_tables;
 use super::{AdoptionError, Journal, run};
 
 /// Tables whose row level security is the project's.
-const OPEN_POLICIES: [&str; 3] = ["realtime.channels", "realtime.messages", "storage.objects"];
+const OPEN_POLICIES: [&str; 7] = [
+    "realtime.channels",
+    "realtime.messages",
+    "storage.objects",
+    "payments.stripe_checkout_sessions",
+    "payments.stripe_customer_portal_sessions",
+    "payments.razorpay_orders",
+    "payments.razorpay_subscriptions",
+];
 
-/// The table whose triggers are the project's.
-const OPEN_TRIGGERS: &str = "auth.users";
+/// Tables on which triggers are the project's.
+const OPEN_TRIGGERS: [&str; 5] = [
+    "auth.users",
+    "payments.customers",
+    "payments.webhook_events",
+    "payments.stripe_checkout_sessions",
+    "payments.stripe_customer_portal_sessions",
+];
 
 /// What was dropped and may come back with the steps.
 #[derive(Debug)]
@@ -25,6 +39,8 @@ pub(super) async fn shed_before(
     journal: &mut Journal,
 ) -> Result<Shed, AdoptionError> {
     let tables = platform_tables()?;
+    let mut closed = tables.clone();
+    closed.retain(|table| !OPEN_POLICIES.contains(&table.as_str()));
     drop_each(
         connection,
         "select format('event trigger %I', e.evtname), format('the event trigger %I', e.evtname)
@@ -53,17 +69,12 @@ pub(super) async fn shed_before(
              format('the policy %I of %s', p.polname, p.polrelid::pg_catalog.regclass)
          from pg_catalog.pg_policy as p
          where p.polname = 'project_admin_policy'
-             or p.polrelid in (select pg_catalog.to_regclass(name) from unnest($1) as name)
-                 and p.polrelid::pg_catalog.regclass::text <> all (array[
-                     'realtime.channels', 'realtime.messages', 'storage.objects'])",
-        &tables,
+             or p.polrelid in (select pg_catalog.to_regclass(name) from unnest($1) as name)",
+        &closed,
         journal,
     )
     .await?;
-    for table in tables
-        .iter()
-        .filter(|table| !OPEN_POLICIES.contains(&table.as_str()))
-    {
+    for table in &closed {
         let sql = format!("alter table if exists {table} disable row level security");
         run(connection, &sql, format!("opening {table} to services")).await?;
     }
@@ -72,7 +83,7 @@ pub(super) async fn shed_before(
          from pg_catalog.pg_trigger as g
          where not g.tgisinternal
              and g.tgrelid in (select pg_catalog.to_regclass(name) from unnest($1) as name)
-             and g.tgrelid::pg_catalog.regclass::text <> $2",
+             and g.tgrelid::pg_catalog.regclass::text <> all ($2)",
     )
     .bind(&tables)
     .bind(OPEN_TRIGGERS)

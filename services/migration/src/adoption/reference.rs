@@ -19,6 +19,19 @@ const TWICE: [u32; 2] = [33, 47];
 /// The step that protects files of projects that have some.
 const STORAGE_POLICIES: u32 = 36;
 
+/// Tables of payments from before there was a second provider, and their names since then.
+const PAYMENTS_BEFORE: [(&str, &str); 6] = [
+    ("products", "stripe_products"),
+    ("prices", "stripe_prices"),
+    ("subscriptions", "stripe_subscriptions"),
+    ("subscription_items", "stripe_subscription_items"),
+    ("checkout_sessions", "stripe_checkout_sessions"),
+    (
+        "customer_portal_sessions",
+        "stripe_customer_portal_sessions",
+    ),
+];
+
 /// Schemas of its that Ingot has no services for yet.
 const UNSERVED: [&str; 6] = [
     "ai",
@@ -128,21 +141,11 @@ pub(super) async fn mend(
     step: u32,
     journal: &mut Journal,
 ) -> Result<(), AdoptionError> {
-    let old_name: bool = query_scalar(
-        "select pg_catalog.to_regclass('auth.configs') is not null
-            and pg_catalog.to_regclass('auth.config') is null",
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if old_name {
-        run(
-            connection,
-            "alter table auth.configs rename to config",
-            "renaming auth.configs",
-        )
-        .await?;
-        journal.did("auth.configs was renamed to auth.config");
+    rename(connection, "auth", "configs", "config", journal).await?;
+    for (old, new) in PAYMENTS_BEFORE {
+        rename(connection, "payments", old, new, journal).await?;
     }
+    forget_schedule_functions(connection).await?;
     let doubles: Vec<String> = query_scalar(
         "with doubled as (
              select id, row_number() over (partition by key order by is_active desc,
@@ -164,6 +167,48 @@ pub(super) async fn mend(
     }
     if step < STORAGE_POLICIES {
         protect_files(connection, journal).await?;
+    }
+    Ok(())
+}
+
+async fn rename(
+    connection: &mut PgConnection,
+    schema: &str,
+    old: &str,
+    new: &str,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let has_old_name: bool = query_scalar(
+        "select pg_catalog.to_regclass($1 || '.' || $2) is not null
+            and pg_catalog.to_regclass($1 || '.' || $3) is null",
+    )
+    .bind(schema)
+    .bind(old)
+    .bind(new)
+    .fetch_one(&mut *connection)
+    .await?;
+    if has_old_name {
+        let sql = format!("alter table {schema}.{old} rename to {new}");
+        run(connection, &sql, format!("renaming {schema}.{old}")).await?;
+        journal.did(format!("{schema}.{old} was renamed to {schema}.{new}"));
+    }
+    Ok(())
+}
+
+/// Their parameters changed over its steps. Jobs of `pg_cron` call them by text, so nothing depends
+/// on the old ones.
+async fn forget_schedule_functions(connection: &mut PgConnection) -> Result<(), AdoptionError> {
+    let functions: Vec<String> = query_scalar(
+        "select p.oid::pg_catalog.regprocedure::text
+         from pg_catalog.pg_proc as p
+         join pg_catalog.pg_namespace as n on n.oid = p.pronamespace
+         where n.nspname = 'schedules'",
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for function in functions {
+        let sql = format!("drop routine {function}");
+        run(connection, &sql, format!("making {function} anew")).await?;
     }
     Ok(())
 }
@@ -218,7 +263,7 @@ pub(super) async fn note_leftovers(
     .await?;
     if !schemas.is_empty() {
         journal.remark(format!(
-            "the schemas {} stay as they are; Ingot has no services for them",
+            "Ingot has no services for the schemas {}: their rows stay, and nothing works with them",
             schemas.join(", ")
         ));
     }

@@ -10,9 +10,11 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection, query_as, query_scalar};
 use super::{AdoptionError, Journal, run};
 
 /// Values of new columns in old rows, where the column's default does not say it.
-const FILLS: [(&str, &str, &str); 2] = [
+const FILLS: [(&str, &str, &str); 3] = [
     // Older than every transaction: the relay has nothing to catch up with.
     ("realtime.messages", "xid", "'3'::pg_catalog.xid8"),
+    // There was no other.
+    ("compute.services", "provider", "'fly'"),
     // Codes were bcrypt, links were not.
     (
         "auth.email_otps",
@@ -142,7 +144,14 @@ async fn add(
     if let Some((_, _, value)) = fill {
         sql.extend(["; update ", table, " set ", name, " = ", value]);
     }
-    if column.required {
+    let filled = fill.is_some() || column.default.is_some() || !column.identity.is_empty();
+    let required = column.required && (filled || is_empty(connection, table).await?);
+    if column.required && !required {
+        journal.did(format!(
+            "{table}.{name} may be null, because nothing says what it is in the rows that are there"
+        ));
+    }
+    if required {
         sql.extend([
             "; alter table ",
             table,
@@ -154,6 +163,13 @@ async fn add(
     run(connection, &sql, format!("adding {table}.{name}")).await?;
     journal.did(format!("{table}.{name} was added"));
     Ok(())
+}
+
+async fn is_empty(connection: &mut PgConnection, table: &str) -> Result<bool, AdoptionError> {
+    let query = format!("select not exists (select from {table})");
+    Ok(query_scalar(AssertSqlSafe(query))
+        .fetch_one(connection)
+        .await?)
 }
 
 async fn alter(

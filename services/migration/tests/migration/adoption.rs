@@ -173,7 +173,10 @@ async fn a_database_of_each_step_is_taken_over_without_losing_a_row() {
         assert!(done.rows.contains(&users), "{:?}", done.rows);
 
         let found = shape(&mut reference.owner).await;
-        let missing: Vec<_> = wanted.difference(&found).collect();
+        let missing: Vec<_> = wanted
+            .difference(&found)
+            .filter(|line| step != 47 || !line.starts_with(NOT_TOLD))
+            .collect();
         assert!(missing.is_empty(), "step {step} lacks {missing:#?}");
         let extra: Vec<_> = found
             .difference(&wanted)
@@ -186,6 +189,9 @@ async fn a_database_of_each_step_is_taken_over_without_losing_a_row() {
         reference.remove().await;
     }
 }
+
+/// A column that the rows of a former shape say nothing about; it may be null.
+const NOT_TOLD: &str = "column payments.stripe_products product_id ";
 
 /// The project's trigger on accounts, and functions that nobody else may execute.
 fn is_harmless(line: &str) -> bool {
@@ -227,6 +233,12 @@ async fn check_values(reference: &mut Reference, step: u32) {
             ("select max_file_size_mb::text from storage.config", "120"),
             ("select host from email.config", "mail.example.com"),
             ("select count(*)::text from schedules.jobs", "1"),
+            ("select retention_days::text from schedules.config", "3"),
+            ("select name from payments.stripe_products", "Pen"),
+            (
+                "select provider from compute.services",
+                if step == 47 { "fly" } else { "docker" },
+            ),
             (
                 "select subject from email.templates where template_type = 'reset-password-code'",
                 "Our own words",
@@ -234,6 +246,19 @@ async fn check_values(reference: &mut Reference, step: u32) {
             (
                 "select pg_get_expr(polwithcheck, polrelid) from pg_policy where polname = 'folders'",
                 "(((storage.foldername(key))[1] = (auth.jwt() ->> 'sub'::text)) AND (size < 100))",
+            ),
+        ] {
+            assert_eq!(reference.text(sql).await, wanted, "step {step}: {sql}");
+        }
+    }
+    if step >= 64 {
+        for (sql, wanted) in [
+            ("select amount::text from payments.transactions", "4200"),
+            ("select product_id from payments.stripe_products", "prod_1"),
+            (
+                "select polname::text from pg_policy
+                 where polrelid = 'payments.stripe_checkout_sessions'::regclass",
+                "buyers",
             ),
         ] {
             assert_eq!(reference.text(sql).await, wanted, "step {step}: {sql}");

@@ -35,6 +35,7 @@ pub(super) async fn examine(project: &Project, environment: &Environment, report
         clock(&mut connection, report).await?;
         logins(project, &mut connection, report).await?;
         if migrations(&mut connection, report).await {
+            extensions(&mut connection, report).await?;
             relay(&mut connection, report).await?;
         }
         Ok::<_, sqlx::Error>(())
@@ -272,6 +273,26 @@ async fn migrations(connection: &mut PgConnection, report: &mut Report) -> bool 
             false
         }
     }
+}
+
+/// Nothing is wrong without them: the schema says what needs each.
+async fn extensions(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
+    let missing: Vec<String> = query_scalar(
+        "select name from unnest(array['vector', 'pg_cron', 'http']) as name
+        where system.extension_schema(name) is null",
+    )
+    .fetch_all(connection)
+    .await?;
+    report.fine(
+        "extensions",
+        if missing.is_empty() {
+            "all that the schema can use are there".to_owned()
+        } else {
+            let missing = missing.join(", ");
+            format!("without {missing}; docs/database.md, Extensions, says what needs them")
+        },
+    );
+    Ok(())
 }
 
 async fn relay(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {

@@ -42,9 +42,11 @@ select concat_ws(' ', 'function', p.oid::regprocedure, p.proowner::regrole,
     p.provolatile, p.proconfig, md5(pg_get_functiondef(p.oid)))
 from pg_proc as p
 where p.pronamespace::regnamespace::text in
-    ('auth', 'system', 'realtime', 'storage', 'functions', 'email')
+    ('auth', 'system', 'realtime', 'storage', 'functions', 'email', 'compute', 'deployments', 'memory',
+        'payments', 'schedules')
 union all
 select concat_ws(' ', 'schema', n.nspname, grantee, privilege_type)
 from pg_namespace as n, aclexplode(n.nspacl)
-where n.nspname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email')
+where n.nspname in ('auth', 'system', 'realtime', 'storage', 'functions', 'email', 'compute', 'deployments',
+    'memory', 'payments', 'schedules')
 order by 1

@@ -1,12 +1,140 @@
 -- On top of step 018: what the steps up to 047 change, and what a project put into it.
 create schema schedules;
+-- `headers` is what the administrator wrote, `encrypted_headers` what is sent.
 create table schedules.jobs (
-    id uuid primary key default gen_random_uuid(), name text not null, cron_schedule text not null,
-    function_url text not null, is_active boolean not null default true
+    id uuid not null default gen_random_uuid(),
+    name text not null,
+    cron_schedule text not null,
+    function_url text not null,
+    http_method text not null default 'POST',
+    encrypted_headers text,
+    headers jsonb,
+    body jsonb,
+    is_active boolean not null default true,
+    cron_job_id bigint,
+    last_executed_at timestamptz,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    constraint jobs_pkey primary key (id)
 );
+
+create index idx_jobs_cron_job_id on schedules.jobs (cron_job_id);
+create index idx_jobs_is_active on schedules.jobs (is_active);
+
+create trigger trg_jobs_updated_at
+    before update on schedules.jobs
+    for each row execute function system.update_updated_at();
+
+-- One row for each run.
+create table schedules.job_logs (
+    id uuid not null default gen_random_uuid(),
+    job_id uuid,
+    executed_at timestamptz default now(),
+    status_code integer,
+    success boolean,
+    duration_ms bigint,
+    message text,
+    constraint job_logs_pkey primary key (id),
+    constraint job_logs_job_id_fkey
+        foreign key (job_id) references schedules.jobs (id) on delete cascade
+);
+
+create index idx_job_logs_executed_at on schedules.job_logs (executed_at desc);
+create index idx_job_logs_job_id on schedules.job_logs (job_id);
+
+-- One row: for how long runs are remembered; null is for ever.
+create table schedules.config (
+    id uuid not null default gen_random_uuid(),
+    retention_days integer default 7,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    constraint config_pkey primary key (id),
+    constraint config_retention_days_check check (retention_days is null or retention_days > 0)
+);
+
+create unique index idx_schedules_config_singleton on schedules.config ((1));
+
+create trigger update_schedules_config_updated_at
+    before update on schedules.config
+    for each row execute function system.update_updated_at();
+insert into schedules.config (retention_days) values (3);
 insert into schedules.jobs (name, cron_schedule, function_url) values ('nightly', '0 0 * * *', 'https://example.com');
 create function schedules.encrypt_headers(p_headers jsonb) returns text language plpgsql security definer as
     $$ begin return null; end $$;
+
+create schema compute;
+create table compute.services (
+    id uuid not null default gen_random_uuid() constraint services_pkey primary key,
+    project_id text not null,
+    name text not null,
+    image_url text not null,
+    port integer not null default 8080,
+    status text not null default 'creating',
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    constraint services_project_id_name_key unique (project_id, name)
+);
+insert into compute.services (project_id, name, image_url) values ('p', 'worker', 'image');
+
+create schema deployments;
+-- One row for each time that a site is put online.
+create table deployments.runs (
+    id uuid not null default gen_random_uuid(),
+    provider text not null default 'vercel',
+    provider_deployment_id text,
+    status text not null default 'WAITING',
+    url text,
+    metadata jsonb,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    constraint deployments_pkey primary key (id),
+    constraint deployments_provider_deployment_id_key unique (provider_deployment_id)
+);
+
+create index idx_deployments_created_at on deployments.runs (created_at desc);
+create index idx_deployments_provider on deployments.runs (provider);
+create index idx_deployments_status on deployments.runs (status);
+
+create trigger update_runs_updated_at
+    before update on deployments.runs
+    for each row execute function system.update_updated_at();
+
+-- What was uploaded for a run; `sha` is SHA-1, as providers ask for it.
+create table deployments.files (
+    id uuid not null default gen_random_uuid(),
+    deployment_id uuid not null,
+    file_path text not null,
+    sha text not null,
+    size_bytes integer not null,
+    uploaded_at timestamptz,
+    created_at timestamptz default now(),
+    updated_at timestamptz default now(),
+    constraint files_pkey primary key (id),
+    constraint files_deployment_id_file_path_key unique (deployment_id, file_path),
+    constraint files_deployment_id_fkey
+        foreign key (deployment_id) references deployments.runs (id) on delete cascade,
+    constraint files_sha_check check (sha ~ '^[a-f0-9]{40}$'),
+    constraint files_size_bytes_check check (size_bytes >= 0)
+);
+
+create index idx_deployment_files_deployment_id on deployments.files (deployment_id);
+create index idx_deployment_files_uploaded_at on deployments.files (deployment_id, uploaded_at);
+
+create trigger update_files_updated_at
+    before update on deployments.files
+    for each row execute function system.update_updated_at();
+insert into deployments.runs (provider_deployment_id) values ('d1');
+
+-- As before there was a second provider.
+create schema payments;
+create table payments.products (
+    id uuid not null default gen_random_uuid() constraint products_pkey primary key,
+    environment text not null,
+    stripe_product_id text not null,
+    name text not null,
+    active boolean not null
+);
+insert into payments.products (environment, stripe_product_id, name, active) values ('test', 'prod_1', 'Pen', true);
 
 create table functions.deployments (
     id text not null constraint deployments_pkey primary key,
