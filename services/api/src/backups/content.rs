@@ -41,7 +41,13 @@ pub(super) const SHARED: [Shared; 4] = [
 pub(super) const SERVICES: [&str; 2] = ["system.custom_migrations", "functions.definitions"];
 
 /// Tables whose policies are the project's.
-const OPEN_POLICIES: &str = "array['realtime.channels', 'realtime.messages', 'storage.objects']";
+const OPEN_POLICIES: &str = "array['realtime.channels', 'realtime.messages', 'storage.objects',
+    'payments.stripe_checkout_sessions', 'payments.stripe_customer_portal_sessions',
+    'payments.razorpay_orders', 'payments.razorpay_subscriptions']";
+
+/// Tables on which triggers are the project's.
+const OPEN_TRIGGERS: &str = "array['auth.users', 'payments.customers', 'payments.webhook_events',
+    'payments.stripe_checkout_sessions', 'payments.stripe_customer_portal_sessions']";
 
 /// Writes rows as `COPY ... FROM stdin` with their lines, as `psql` and an import read them.
 pub(super) async fn write_rows(
@@ -78,14 +84,17 @@ pub(super) async fn columns(connection: &mut PgConnection, table: &str) -> sqlx:
     .await
 }
 
-/// What the project defined on platform tables, as statements: triggers on accounts, policies.
+/// What the project defined on platform tables, as statements: triggers, policies.
 pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     let query = format!(
         "select definition from (
              select 1, regexp_replace(pg_catalog.pg_get_triggerdef(g.oid),
                  '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER')
              from pg_catalog.pg_trigger as g
-             where g.tgrelid = 'auth.users'::pg_catalog.regclass and not g.tgisinternal
+             where g.tgrelid::pg_catalog.regclass::text = any ({OPEN_TRIGGERS})
+                 and not g.tgisinternal
+                 -- The platform's own.
+                 and g.tgname <> 'guard_rows' and g.tgname not like 'trg\\_payments\\_%'
              union all
              select 2, format('alter table %s %s row level security', c.oid::pg_catalog.regclass,
                  case when c.relrowsecurity then 'enable' else 'disable' end)

@@ -36,6 +36,10 @@ const SCENE: &str = r#"
     create trigger welcome after insert on auth.users
         for each row execute function public.welcome();
     alter table realtime.channels enable row level security;
+    create policy buyers on payments.stripe_checkout_sessions for select to authenticated
+        using (subject_id = auth.jwt() ->> 'sub');
+    create trigger welcome after insert on payments.customers
+        for each row execute function public.welcome();
     create policy "only rooms" on realtime.channels for select to authenticated
         using (pattern like 'room:%');
     insert into realtime.channels (pattern) values ('room:%');
@@ -55,7 +59,7 @@ const STATE: &str = r#"select string_agg(line, E'\n' order by line) from (
     union all select 'migration ' || version || statements::text from system.custom_migrations
     union all select 'policy ' || polname || pg_get_expr(polqual, polrelid) from pg_policy
     union all select 'trigger ' || pg_get_triggerdef(oid) from pg_trigger
-        where tgrelid = 'auth.users'::regclass and not tgisinternal
+        where tgrelid in ('auth.users'::regclass, 'payments.customers'::regclass) and not tgisinternal
     union all select 'relation ' || oid::regclass || relkind::text || pg_get_userbyid(relowner)
             || relrowsecurity || (select string_agg(grantee || privilege_type, ',' order by grantee, privilege_type)
                 from aclexplode(coalesce(relacl,

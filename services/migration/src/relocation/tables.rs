@@ -4,13 +4,18 @@ use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, query_as};
 
 /// Schemas of the platform's tables.
-pub(super) const SCHEMAS: [&str; 6] = [
+pub(super) const SCHEMAS: [&str; 11] = [
     "auth",
     "system",
     "realtime",
     "storage",
     "functions",
     "email",
+    "compute",
+    "deployments",
+    "memory",
+    "payments",
+    "schedules",
 ];
 
 /// What is about the database itself and not about the project: the ledger of steps, whose database
