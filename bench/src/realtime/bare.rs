@@ -1,6 +1,8 @@
 //! A server that greets clients as a Socket.IO server does and then writes to each of them, one
 //! after the other: what a broadcast costs at least, for nothing here is more than the system call.
+//! `GET /emit` lets it broadcast to all; after `GET /feed` every line names the room of a message.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,19 +15,20 @@ const SWITCHING: &[u8] =
 /// What our nodes add to a payload: channel, ids, time.
 const META: usize = 240;
 
-type Room = Mutex<Vec<TcpStream>>;
+/// Sockets by what they asked for when they subscribed.
+type Rooms = Mutex<HashMap<String, Vec<TcpStream>>>;
 
-/// Serves until the process is killed. `GET /emit?rate=…&seconds=…&bytes=…` broadcasts, as the peer's does.
+/// Serves until the process is killed.
 pub(crate) fn serve(address: SocketAddr) -> anyhow::Result<()> {
-    let room = Arc::new(Room::default());
+    let rooms = Arc::new(Rooms::default());
     for stream in TcpListener::bind(address)?.incoming() {
-        let (stream, room) = (stream?, Arc::clone(&room));
-        std::thread::spawn(move || handle(stream, &room));
+        let (stream, rooms) = (stream?, Arc::clone(&rooms));
+        std::thread::spawn(move || handle(stream, &rooms));
     }
     Ok(())
 }
 
-fn handle(mut stream: TcpStream, room: &Room) -> anyhow::Result<()> {
+fn handle(mut stream: TcpStream, rooms: &Rooms) -> anyhow::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream.try_clone()?);
     let mut target = String::new();
@@ -35,40 +38,64 @@ fn handle(mut stream: TcpStream, room: &Room) -> anyhow::Result<()> {
         line.clear();
     }
     if let Some((_, query)) = target.split_once("/emit?") {
-        emit(room, query)?;
+        emit(rooms, query)?;
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
         return Ok(());
     }
-    stream.write_all(SWITCHING)?;
-    // The client waits for each answer, so every frame of it comes alone.
-    for greeting in ["0{}", "40{}", "430[{}]"] {
-        stream.write_all(&frame(greeting)?)?;
-        if greeting != "430[{}]" {
-            let _frame = reader.read(&mut [0; 4096])?;
-        }
+    if target.contains("/feed") {
+        return feed(rooms, reader);
     }
-    room.lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .push(stream);
+    stream.write_all(SWITCHING)?;
+    stream.write_all(&frame("0{}")?)?;
+    // The client waits for each answer, so every frame of it comes alone.
+    let mut asked = [0; 4096];
+    reader.read(&mut asked).context("no greeting")?;
+    stream.write_all(&frame("40{}")?)?;
+    let length = reader.read(&mut asked)?;
+    let asked = String::from_utf8_lossy(asked.get(..length).unwrap_or_default());
+    let (_, room) = asked.split_once('[').context("no subscription")?;
+    stream.write_all(&frame("430[{}]")?)?;
+    let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+    rooms.entry(room.to_owned()).or_default().push(stream);
     Ok(())
 }
 
-fn emit(room: &Room, query: &str) -> anyhow::Result<()> {
+fn feed(rooms: &Rooms, mut lines: impl BufRead) -> anyhow::Result<()> {
+    let frame = message(1024)?;
+    let mut room = String::new();
+    while lines.read_line(&mut room)? > 0 {
+        let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sockets) = rooms.get_mut(room.trim_end()) {
+            sockets.retain_mut(|socket| socket.write_all(&frame).is_ok());
+        }
+        room.clear();
+    }
+    Ok(())
+}
+
+fn emit(rooms: &Rooms, query: &str) -> anyhow::Result<()> {
     let [rate, seconds, bytes] = ["rate=", "seconds=", "bytes="].map(|name| {
         let value = query.split(['&', ' ']).find_map(|p| p.strip_prefix(name));
         value.and_then(|value| value.parse::<u32>().ok())
     });
     let rate = rate.context("rate")?;
-    let text = "x".repeat(usize::try_from(bytes.context("bytes")?)? + META);
-    let frame = frame(&format!("42[\"m\",{{\"text\":\"{text}\"}}]"))?;
+    let frame = message(usize::try_from(bytes.context("bytes")?)?)?;
     let begin = Instant::now();
     for number in 0..rate * seconds.context("seconds")? {
         let due = begin + Duration::from_secs(1) / rate * number;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let mut sockets = room.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.retain_mut(|socket| socket.write_all(&frame).is_ok());
+        let mut rooms = rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        for sockets in rooms.values_mut() {
+            sockets.retain_mut(|socket| socket.write_all(&frame).is_ok());
+        }
     }
     Ok(())
+}
+
+/// As long as one of our nodes makes it.
+fn message(bytes: usize) -> anyhow::Result<Vec<u8>> {
+    let text = "x".repeat(bytes + META);
+    frame(&format!("42[\"m\",{{\"text\":\"{text}\"}}]"))
 }
 
 /// A whole text (RFC 6455 §5.2).

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio::time::{interval, sleep, timeout};
 
 use super::figures::{Audience, Row, open_all, per_message, row};
-use super::stack::{Node, Stack};
+use super::socket::Entrance;
+use super::stack::{Node, Peer, Stack};
 use crate::child::Process;
 
 const ROOMS: usize = 200;
@@ -32,6 +35,11 @@ pub(super) async fn nodes(stack: &Stack, folder: &Path, seconds: u32) -> anyhow:
     let mut all = vec![first];
     all.extend(further.iter().map(|node| (&node.process, node.address)));
     let together = run(stack, &all, seconds).await?;
+    drop(further);
+    let bare = [
+        bare(folder, 1, seconds).await?,
+        bare(folder, NODES, seconds).await?,
+    ];
     Ok(vec![
         row(
             format!("{ROOMS} rooms on 1 → {NODES} nodes: messages at a node without members"),
@@ -41,16 +49,60 @@ pub(super) async fn nodes(stack: &Stack, folder: &Path, seconds: u32) -> anyhow:
         ),
         row(
             format!("{ROOMS} rooms on 1 → {NODES} nodes: CPU per delivery"),
-            format!(
-                "{:.1} → {:.1} µs ({:+.0} %)",
-                alone.cost,
-                together.cost,
-                (together.cost / alone.cost - 1.0) * 100.0
-            ),
+            rise([alone.cost, together.cost]),
             "–".to_owned(),
             "± 15 %",
         ),
+        row(
+            format!("the same, 1 → {NODES} processes that read a line and write"),
+            "–".to_owned(),
+            rise(bare),
+            "–",
+        ),
     ])
+}
+
+fn rise([alone, together]: [f64; 2]) -> String {
+    let percent = (together / alone - 1.0) * 100.0;
+    format!("{alone:.1} → {together:.1} µs ({percent:+.0} %)")
+}
+
+/// CPU time per delivery of processes that do nothing but read which room has a message, and write
+/// to its sockets: what it costs this machine to have more of them.
+async fn bare(folder: &Path, count: usize, seconds: u32) -> anyhow::Result<f64> {
+    let peers = try_join_all((0..count).map(|_| Peer::bare(folder))).await?;
+    let mut sockets = Vec::with_capacity(ROOMS * MEMBERS);
+    let mut feeds = Vec::with_capacity(count);
+    for peer in &peers {
+        let mut feed = TcpStream::connect(peer.address).await?;
+        feed.set_nodelay(true)?;
+        feed.write_all(b"GET /feed HTTP/1.1\r\n\r\n").await?;
+        feeds.push(feed);
+    }
+    for room in 0..ROOMS {
+        let peer = peers.get(room % count).context("no process")?;
+        let entrance = Entrance {
+            subscribe: format!(r#"["{room}"]"#),
+            ..peer.entrance()
+        };
+        sockets.extend(open_all(&entrance, MEMBERS).await?);
+    }
+    let audience = Audience::of(sockets);
+    sleep(Duration::from_secs(1)).await;
+    let nodes: Vec<_> = peers
+        .iter()
+        .map(|peer| (&peer.process, peer.address))
+        .collect();
+    let before = used(&nodes)?;
+    let mut tick = interval(Duration::from_secs(1) / RATE);
+    for number in 0..usize::try_from(RATE * seconds)? {
+        tick.tick().await;
+        let room = number % ROOMS;
+        let feed = feeds.get_mut(room % count).context("no process")?;
+        feed.write_all(format!("\"{room}\"]\n").as_bytes()).await?;
+    }
+    let delivered = audience.settle().await;
+    per_message(used(&nodes)?.saturating_sub(before), delivered)
 }
 
 struct Outcome {

@@ -169,7 +169,7 @@ async fn ready(url: &str) -> anyhow::Result<()> {
 /// Another server that broadcasts when it is asked to.
 pub(super) struct Peer {
     pub(super) process: Process,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
 }
 
 impl Peer {

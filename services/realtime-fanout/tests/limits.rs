@@ -5,6 +5,7 @@ mod scene;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ingot_bus::UsersDeleted;
+use scene::raw::Raw;
 use scene::{Scene, Sockets, USER};
 use serde_json::json;
 
@@ -63,6 +64,44 @@ async fn who_sends_too_many_events_is_told_and_stays() -> anyhow::Result<()> {
         .await?;
     tokio::time::sleep(Duration::from_millis(2500)).await;
     sockets.subscribe("fast", "room:2").await?;
+    node.stop().await
+}
+
+/// More than the kernel takes for a client that does not read.
+#[tokio::test]
+async fn who_does_not_read_is_left_behind_and_others_get_everything() -> anyhow::Result<()> {
+    const MESSAGES: usize = 300;
+    let mut scene = Scene::new().await?;
+    let node = scene.node_with(&[("INGOT_REALTIME_QUEUE", "32")]).await?;
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        let mut socket = Raw::join(&scene, &node).await?;
+        socket
+            .send(r#"420["realtime:subscribe",{"channel":"orders"}]"#)
+            .await?;
+        while !socket.text().await?.starts_with("430") {}
+        sockets.push(socket);
+    }
+    let [mut slow, mut reader] = <[Raw; 2]>::try_from(sockets).map_err(|_| "two").unwrap();
+    let reading = tokio::spawn(async move {
+        for number in 0..MESSAGES {
+            let wanted = format!(r#"42["e",{{"n":{number},"#);
+            let text = reader.text().await?;
+            anyhow::ensure!(text.starts_with(&wanted), "{wanted} is not next");
+        }
+        anyhow::Ok(())
+    });
+    let filling = "x".repeat(100_000);
+    for number in 0..MESSAGES {
+        let payload = format!(r#"{{"n":{number},"filling":"{filling}"}}"#);
+        scene.publish("orders", "e", &payload).await?;
+    }
+    reading.await??;
+    let mut left = 0;
+    while let Some(message) = slow.next().await? {
+        left += usize::from(message.is_text());
+    }
+    assert!(left < MESSAGES, "it was not left behind");
     node.stop().await
 }
 

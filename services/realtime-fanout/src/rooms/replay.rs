@@ -111,8 +111,13 @@ async fn fill_log(node: &Arc<Node>, room: &Arc<Room>, message: Uuid) -> Result<(
     let RoomName::Channel(channel) = room.name() else {
         return Ok(());
     };
-    let from = beginning(node, room, message).await;
     let _only = room.filling.lock().await;
+    // Who came at the same moment, from a node that is gone, has mostly seen the same: whoever is
+    // first asks for all of them.
+    if room.log(|log| log.sequence_of(message)).is_some() {
+        return Ok(());
+    }
+    let from = beginning(node, room, message).await;
     if room.log(|log| log.reaches_back_to(from)) {
         return Ok(());
     }
