@@ -8,7 +8,9 @@ use http_body_util::BodyExt;
 use ingot_http::{ApiError, Code};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType};
 
+use crate::exchange::Exchange;
 use crate::routes::Service;
 
 /// A path in an answer is cut after so many bytes.
@@ -131,6 +133,46 @@ fn no_tunnels() -> ApiError {
         "The edge opens no tunnels",
     )
     .with_hint("Send the request itself, not CONNECT")
+}
+
+/// The answer to a failed request; none where nobody is left to hear it.
+pub(crate) fn to_failure(error: &Error, exchange: &Exchange) -> Option<ApiError> {
+    let service = exchange.service().unwrap_or(Service::Api);
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(413)) => Some(body_too_large(exchange.body_limit)),
+        (_, ErrorType::HTTPStatus(503)) => Some(unavailable(service)),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(unfinished()),
+        (
+            ErrorSource::Downstream,
+            ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::ConnectionClosed,
+        ) => None,
+        (ErrorSource::Downstream, _) => Some(malformed()),
+        (ErrorSource::Upstream, kind) if is_timeout(kind) => Some(too_slow(service)),
+        (ErrorSource::Upstream, kind) if is_connect(kind) => Some(unavailable(service)),
+        (ErrorSource::Upstream, _) => Some(broken_off(service)),
+        (ErrorSource::Internal | ErrorSource::Unset, _) => Some(ApiError::internal(error)),
+    }
+}
+
+fn is_connect(kind: &ErrorType) -> bool {
+    matches!(
+        kind,
+        ErrorType::ConnectTimedout
+            | ErrorType::ConnectRefused
+            | ErrorType::ConnectNoRoute
+            | ErrorType::ConnectError
+            | ErrorType::BindError
+            | ErrorType::AcceptError
+            | ErrorType::SocketError
+    )
+}
+
+/// The other side said nothing for too long.
+pub(crate) fn is_timeout(kind: &ErrorType) -> bool {
+    matches!(kind, ErrorType::ReadTimedout | ErrorType::WriteTimedout)
 }
 
 /// The same refusal as the bare answer `head`, with the envelope: pingora's answer to what is no

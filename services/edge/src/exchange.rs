@@ -3,7 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
-use http::HeaderValue;
+use http::{HeaderValue, header};
+use pingora::http::ResponseHeader;
 
 use crate::drain::Flight;
 use crate::limit::Quota;
@@ -72,6 +73,16 @@ impl Exchange {
         }
     }
 
+    /// The member that has it has begun to answer.
+    pub(crate) fn is_answered(&mut self, response: &ResponseHeader) {
+        if let Some(lease) = &self.lease {
+            lease.member().succeeded();
+        }
+        if is_event_stream(response) {
+            self.flight.becomes_stream();
+        }
+    }
+
     /// What a connection to the service is for.
     pub(crate) fn purpose(&self) -> Purpose {
         let streamed = self
@@ -88,4 +99,11 @@ impl Exchange {
     pub(crate) fn service(&self) -> Option<Service> {
         self.found.map(|found| found.route.service)
     }
+}
+
+fn is_event_stream(response: &ResponseHeader) -> bool {
+    response
+        .headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }

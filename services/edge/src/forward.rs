@@ -34,6 +34,8 @@ const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RATE_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
+/// Headers that a request gets here.
+const OUR_REQUEST_HEADERS: usize = 8;
 /// Headers that an answer gets here and on its way out.
 const OUR_ANSWER_HEADERS: usize = 12;
 
@@ -56,6 +58,8 @@ impl Gateway {
         let scheme = if is_tls(session) { "https" } else { "http" };
         edit_request(request, |headers| {
             strip_ours(headers);
+            // All at once, not in steps as they come.
+            headers.reserve(OUR_REQUEST_HEADERS);
             headers.insert(EDGE_KEY, self.edge_key.clone());
             headers.insert(PROJECT, exchange.project.clone());
             let client = address_value(exchange.client);

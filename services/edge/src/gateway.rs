@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode};
 use ingot_config::Problems;
 use ingot_http::{ApiError, BodySettings};
 use ingot_telemetry::MemoryBudget;
@@ -19,6 +19,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 
 use crate::access_log::AccessLog;
 use crate::admission::Admission;
+use crate::direct::{IdleConnections, is_plain};
 use crate::drain::Flights;
 use crate::exchange::Exchange;
 use crate::headers::{edit_request, edit_response};
@@ -27,7 +28,7 @@ use crate::project::Hosts;
 use crate::routes::Service;
 use crate::settings::{Config, RequestSettings};
 use crate::tls::TlsPolicy;
-use crate::upstream::Pool;
+use crate::upstream::{Member, Pool};
 use crate::{answer, client_stream};
 
 /// How long a refused request's body is still read, so that the client gets to see the answer
@@ -51,6 +52,8 @@ pub(crate) struct Gateway {
     /// Connections of WebSockets, which are nobody's afterwards.
     pub(crate) tls: TlsPolicy,
     pub(crate) budget: Arc<MemoryBudget>,
+    /// Connections of plain requests; each thread has its own.
+    pub(crate) idle: Arc<IdleConnections>,
     pools: [Arc<Pool>; Service::ALL.len()],
     access_log: AccessLog,
 }
@@ -86,6 +89,7 @@ impl Gateway {
             keep_alive_seconds,
             tls: TlsPolicy::new(&config.tls),
             budget: Arc::new(MemoryBudget::new(config.request.memory.map(|size| size.0))),
+            idle: Arc::new(IdleConnections::new(0)),
             pools,
             access_log: AccessLog::new(),
             bodies: config.body.clone(),
@@ -98,8 +102,22 @@ impl Gateway {
         self.pools.get(service.index()).unwrap_or(api)
     }
 
+    /// The same edge for one more thread, which keeps so many idle connections for plain requests.
+    pub(crate) fn with_idle_connections(&self, most: usize) -> Self {
+        Self {
+            idle: Arc::new(IdleConnections::new(most)),
+            ..self.clone()
+        }
+    }
+
     /// The member that gets the exchange, and how to connect to it.
     pub(crate) async fn next_peer(&self, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let member = self.next_member(exchange).await?;
+        Ok(member.peer(exchange.purpose()))
+    }
+
+    /// The member that gets the exchange.
+    pub(crate) async fn next_member(&self, exchange: &mut Exchange) -> Result<Arc<Member>> {
         let pool = self.pool(exchange.service().unwrap_or(Service::Api));
         let node = match exchange.node {
             Some(node) => pool.node(node).await,
@@ -113,10 +131,10 @@ impl Gateway {
                 "no upstream is available",
             );
         };
-        exchange.tried.add(lease.member().address);
-        let peer = lease.member().peer(exchange.purpose());
+        let member = Arc::clone(lease.member());
+        exchange.tried.add(member.address);
         exchange.lease = Some(lease);
-        Ok(peer)
+        Ok(member)
     }
 
     /// The member chosen last takes no connections.
@@ -176,9 +194,15 @@ impl ProxyHttp for Gateway {
         match self.admit(session, exchange) {
             Ok(Admission::Proceed) => {
                 if exchange.upgrade {
-                    self.tunnel(session, exchange).await?;
+                    // Apart, so that other requests do not carry its state.
+                    Box::pin(self.tunnel(session, exchange)).await?;
+                    return Ok(true);
                 }
-                Ok(exchange.upgrade)
+                let plain = is_plain(session, exchange);
+                if plain {
+                    self.exchange_directly(session, exchange).await?;
+                }
+                Ok(plain)
             }
             Ok(Admission::Answered(mut response)) => {
                 if !session.is_body_done() {
@@ -254,7 +278,7 @@ impl ProxyHttp for Gateway {
             && unanswered
             && session.req_header().method.is_safe()
             && !session.as_ref().retry_buffer_truncated()
-            && !is_timeout(error.etype())
+            && !answer::is_timeout(error.etype())
             && exchange.tried.may_go_on();
         error.set_retry(again);
         error
@@ -275,12 +299,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if let Some(lease) = &exchange.lease {
-            lease.member().succeeded();
-        }
-        if is_event_stream(response) {
-            exchange.flight.becomes_stream();
-        }
+        exchange.is_answered(response);
         self.prepare_answer(session, exchange, response);
         Ok(())
     }
@@ -291,7 +310,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        let answer = error_answer(error, exchange);
+        let answer = answer::to_failure(error, exchange);
         let unanswered = session
             .response_written()
             .is_none_or(|written| written.status.is_informational());
@@ -330,50 +349,4 @@ impl ProxyHttp for Gateway {
         tracing::debug!(%error, request_id = ?exchange.request_id, "trying another upstream");
         true
     }
-}
-
-fn is_event_stream(response: &ResponseHeader) -> bool {
-    response
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
-}
-
-fn is_timeout(kind: &ErrorType) -> bool {
-    matches!(kind, ErrorType::ReadTimedout | ErrorType::WriteTimedout)
-}
-
-/// The answer to a failed request; none where nobody is left to hear it.
-fn error_answer(error: &Error, exchange: &Exchange) -> Option<ApiError> {
-    let service = exchange.service().unwrap_or(Service::Api);
-    match (error.esource(), error.etype()) {
-        (_, ErrorType::HTTPStatus(413)) => Some(answer::body_too_large(exchange.body_limit)),
-        (_, ErrorType::HTTPStatus(503)) => Some(answer::unavailable(service)),
-        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(answer::unfinished()),
-        (
-            ErrorSource::Downstream,
-            ErrorType::ReadError
-            | ErrorType::WriteError
-            | ErrorType::WriteTimedout
-            | ErrorType::ConnectionClosed,
-        ) => None,
-        (ErrorSource::Downstream, _) => Some(answer::malformed()),
-        (ErrorSource::Upstream, kind) if is_timeout(kind) => Some(answer::too_slow(service)),
-        (ErrorSource::Upstream, kind) if is_connect(kind) => Some(answer::unavailable(service)),
-        (ErrorSource::Upstream, _) => Some(answer::broken_off(service)),
-        (ErrorSource::Internal | ErrorSource::Unset, _) => Some(ApiError::internal(error)),
-    }
-}
-
-fn is_connect(kind: &ErrorType) -> bool {
-    matches!(
-        kind,
-        ErrorType::ConnectTimedout
-            | ErrorType::ConnectRefused
-            | ErrorType::ConnectNoRoute
-            | ErrorType::ConnectError
-            | ErrorType::BindError
-            | ErrorType::AcceptError
-            | ErrorType::SocketError
-    )
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
+use crate::direct;
 use crate::drain::Flights;
 use crate::gateway::Gateway;
 use crate::limit::{self, RateLimit};
@@ -76,6 +77,7 @@ impl Generation {
             background.spawn(upstream::watch(pool, schedule, stop.clone()));
         }
         background.spawn(share_counts(Arc::clone(&limit), bus, stop.clone()));
+        background.spawn(direct::sweep(traffic.idle_connections(), stop.clone()));
         let (budget, until) = (Arc::clone(&gateway.budget), stop.clone());
         background.spawn(async move { budget.watch(until).await });
         Ok(Self {

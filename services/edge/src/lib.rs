@@ -12,6 +12,7 @@ mod answer;
 mod client_address;
 mod client_stream;
 mod cors;
+mod direct;
 mod drain;
 mod exchange;
 mod forward;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::direct::IdleConnections;
 use crate::drain::Flights;
 use crate::gateway::Gateway;
 use crate::listener::Connections;
@@ -40,6 +41,7 @@ pub(crate) struct Traffic {
 /// of its own: nothing on the way of a request crosses threads.
 struct Lane {
     connections: Connections,
+    idle: Arc<IdleConnections>,
     thread: Option<Thread>,
 }
 
@@ -53,25 +55,29 @@ impl Traffic {
         let (closing, is_closing) = watch::channel(false);
         let (cut, open) = (CancellationToken::new(), TaskTracker::new());
         let threads = config.listen.threads;
+        let idle_connections = config.upstream.idle_connections.div_ceil(threads.max(1));
         let conf = Arc::new(ServerConf {
             threads: 1,
-            upstream_keepalive_pool_size: config.upstream.idle_connections.div_ceil(threads.max(1)),
+            upstream_keepalive_pool_size: idle_connections,
             max_retries: MAX_TRIES,
             ..ServerConf::default()
         });
         let lane = |number| {
+            let gateway = gateway.with_idle_connections(idle_connections);
+            let idle = Arc::clone(&gateway.idle);
             let connections = Connections {
-                proxy: Arc::new(http_proxy(&conf, gateway.clone())),
                 closing: is_closing.clone(),
                 keep_alive_seconds: gateway.keep_alive_seconds,
                 cut: cut.clone(),
                 open: open.clone(),
                 proxy_protocol: config.listen.proxy_protocol,
                 tls: None,
+                proxy: Arc::new(http_proxy(&conf, gateway)),
             };
             let thread = (threads > 0).then(|| Thread::start(number)).transpose()?;
             anyhow::Ok(Lane {
                 connections,
+                idle,
                 thread,
             })
         };
@@ -83,6 +89,14 @@ impl Traffic {
             cut,
             open,
         })
+    }
+
+    /// The idle connections of each thread.
+    pub(crate) fn idle_connections(&self) -> Vec<Arc<IdleConnections>> {
+        self.lanes
+            .iter()
+            .map(|lane| Arc::clone(&lane.idle))
+            .collect()
     }
 
     /// Accepts connections until `stop`, over TLS if that is given. The loops are added to

@@ -33,7 +33,7 @@ pub(crate) enum Health {
 }
 
 /// What a connection is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Purpose {
     /// Requests whose bodies are bounded.
     Request,
@@ -45,7 +45,7 @@ impl Purpose {
     /// A machine that disappears says nothing, and TCP alone would wait for minutes. What an
     /// acknowledgement from the other side's kernel tells apart from this is a service that is
     /// merely busy.
-    fn keepalive(self) -> TcpKeepalive {
+    pub(crate) fn keepalive(self) -> TcpKeepalive {
         TcpKeepalive {
             idle: Duration::from_secs(4),
             interval: Duration::from_secs(1),
@@ -73,6 +73,8 @@ pub(crate) struct Timeouts {
 pub(crate) struct Member {
     /// Where it listens.
     pub(crate) address: SocketAddr,
+    /// How connections are made to it.
+    pub(crate) timeouts: Timeouts,
     peer: HttpPeer,
     health: AtomicU8,
     silences: AtomicU32,
@@ -98,6 +100,7 @@ impl Member {
         peer.options.idle_timeout = Some(Duration::from_secs(15));
         Self {
             address,
+            timeouts,
             peer,
             health: AtomicU8::new(Health::Alive as u8),
             silences: AtomicU32::new(0),

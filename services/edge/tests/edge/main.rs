@@ -8,6 +8,7 @@
 )]
 
 mod cors;
+mod direct;
 mod drain;
 mod http2;
 mod limits;
