@@ -77,16 +77,13 @@ impl Process {
         Ok(self.child.kill().await?)
     }
 
-    /// Its resident memory in bytes, from `/proc`.
+    /// Its resident memory in bytes, from `/proc`, its children's included.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
         let pid = self.child.id().context("the process has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
-        let kilobytes: u64 = kilobytes
-            .context("unexpected /proc/*/status")?
-            .trim()
-            .parse()?;
+        let mut kilobytes = resident_kilobytes(pid)?;
+        for child in children(pid)? {
+            kilobytes += resident_kilobytes(child)?;
+        }
         Ok(kilobytes * 1024)
     }
 
@@ -94,9 +91,8 @@ impl Process {
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let pid = self.child.id().context("the process has ended")?;
         let mut time = cpu_time(pid)?;
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-        for child in children.split_whitespace() {
-            time += cpu_time(child.parse()?)?;
+        for child in children(pid)? {
+            time += cpu_time(child)?;
         }
         Ok(time)
     }
@@ -106,11 +102,21 @@ impl Process {
     /// Resident memory in KB, from `/proc`.
     pub(crate) fn resident_memory(&self) -> anyhow::Result<u32> {
         let pid = self.child.id().context("the process has ended")?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let size = line.and_then(|line| line.split_whitespace().next());
-        Ok(size.context("unexpected /proc/*/status")?.parse()?)
+        Ok(u32::try_from(resident_kilobytes(pid)?)?)
     }
+}
+
+fn resident_kilobytes(pid: u32) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let size = line.and_then(|line| line.split_whitespace().next());
+    Ok(size.context("unexpected /proc/*/status")?.parse()?)
+}
+
+fn children(pid: u32) -> anyhow::Result<Vec<u32>> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+    let children = children.split_whitespace().map(str::parse);
+    Ok(children.collect::<Result<_, _>>()?)
 }
 
 /// User and system time of a process by its own clock: that of `/proc` ticks a hundred times a

@@ -7,6 +7,7 @@
 mod child;
 mod database;
 mod edge;
+mod files;
 mod load;
 mod nginx;
 mod realtime;
@@ -46,7 +47,7 @@ struct Arguments {
 enum What {
     /// Everything
     All,
-    /// A small JSON answer: directly, through the edge, through nginx
+    /// The edge and nginx: a small JSON answer, what connections cost, and large bodies
     Edge,
     /// The records API: engine, ingot-rest, edge and service, and the same by pgbench
     Records,
@@ -79,7 +80,7 @@ enum What {
     },
     /// Part of `edge`: the service behind the proxies
     #[command(hide = true)]
-    ServeJson {
+    ServeBehind {
         /// Where it listens
         address: SocketAddr,
     },
@@ -124,7 +125,7 @@ fn main() -> ExitCode {
         }
         What::ServeWrites { address } => exit_code(realtime::serve_writes(*address)),
         What::MigrateFleet { folder } => exit_code(in_runtime(database::bring_up(folder))),
-        What::ServeJson { address } => exit_code(in_runtime(edge::serve_json(*address))),
+        What::ServeBehind { address } => exit_code(in_runtime(edge::serve_behind(*address))),
         What::ServeApi => ingot_telemetry::run("ingot-api", ingot_api::serve),
         What::All | What::Edge | What::Records | What::Database { .. } | What::Realtime { .. } => {
             exit_code(in_runtime(compare(&arguments)))
@@ -139,7 +140,7 @@ async fn compare(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let mut sections = Vec::new();
     if matches!(arguments.what, What::All | What::Edge) {
-        sections.push(edge::compare(plan).await?);
+        sections.extend(edge::compare(plan).await?);
     }
     if matches!(arguments.what, What::All | What::Records) {
         sections.extend(records::compare(plan).await?);

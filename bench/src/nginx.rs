@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::child::Process;
+use crate::files;
 
 /// Starts nginx with one worker before `upstream`, with its files in `folder`.
 pub(crate) async fn start(
@@ -24,6 +25,7 @@ pub(crate) async fn start(
 
 fn configure(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> String {
     let folder = folder.display();
+    let files = files::limit();
     // Only root may and must say as whom the worker runs.
     let user = if nix::unistd::Uid::effective().is_root() {
         "user root;"
@@ -37,7 +39,8 @@ worker_processes 1;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
-events {{ worker_connections 1024; }}
+worker_rlimit_nofile {files};
+events {{ worker_connections {files}; }}
 http {{
     client_body_temp_path {folder}/client;
     proxy_temp_path {folder}/proxy;
@@ -57,13 +60,23 @@ http {{
         keepalive 256;
         keepalive_requests 1000000000;
     }}
+    map $http_upgrade $to_upstream {{
+        default upgrade;
+        "" "";
+    }}
+    # Bodies of any size pass through memory, as through the edge.
+    client_max_body_size 0;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
+    proxy_read_timeout 300s;
     server {{
         listen {address};
         location / {{
             limit_req zone=clients burst=1000000 nodelay;
             proxy_pass http://app;
             proxy_http_version 1.1;
-            proxy_set_header Connection "";
+            proxy_set_header Connection $to_upstream;
+            proxy_set_header Upgrade $http_upgrade;
             proxy_set_header Host $host;
             proxy_set_header X-Request-Id $request_id;
             proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;

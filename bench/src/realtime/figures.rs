@@ -12,6 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::socket::{Entrance, Socket};
 use super::stack::{Peer, Stack};
+use crate::files;
 
 pub(super) type Row = Vec<String>;
 
@@ -299,7 +300,7 @@ pub(super) async fn memory(stack: &Stack) -> anyhow::Result<Vec<Row>> {
     for (_, process, _) in parts {
         before.push(process.memory()?);
     }
-    let count = IDLE.min(files() / 2).saturating_sub(AT_ONCE * 4);
+    let count = IDLE.min(files::limit() / 2).saturating_sub(AT_ONCE * 4);
     let sockets = open_all(&entrance, count).await?;
     sleep(Duration::from_secs(2)).await;
     let mut rows = Vec::new();
@@ -314,24 +315,4 @@ pub(super) async fn memory(stack: &Stack) -> anyhow::Result<Vec<Row>> {
     }
     drop(first);
     Ok(rows)
-}
-
-/// Each socket is a file here and two in the edge, and the processes that are started inherit the
-/// limit.
-pub(super) fn raise_file_limit() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    const WANTED: u64 = 65_536;
-    if let Ok((_, most)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Only administrators may raise the upper limit.
-        if most >= WANTED || setrlimit(Resource::RLIMIT_NOFILE, WANTED, WANTED).is_err() {
-            setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
-        }
-    }
-}
-
-/// Files that each process may have.
-fn files() -> usize {
-    use nix::sys::resource::{Resource, getrlimit};
-    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(limit, _)| limit);
-    usize::try_from(limit).unwrap_or(usize::MAX)
 }

@@ -13,9 +13,12 @@ mod storage;
 
 use std::path::Path;
 
-use crate::Plan;
 use crate::report::{self, Section};
+<<<<<<< HEAD
 pub(crate) use bare::serve as serve_writes;
+=======
+use crate::{Plan, files};
+>>>>>>> 7679311 (Measure what connections cost an edge, and 256 of them at work)
 use stack::{Peer, Stack};
 
 /// A part of the measurements, for those who want only some.
@@ -39,7 +42,8 @@ pub(crate) enum Part {
 
 /// Measures everything once, or only some parts; `plan` says how long.
 pub(crate) async fn compare(plan: Plan, parts: &[Part]) -> anyhow::Result<Section> {
-    figures::raise_file_limit();
+    // Each socket is a file here and two in the edge.
+    files::raise_limit();
     let folder = tempfile::tempdir()?;
     let seconds = u32::try_from(plan.length.as_secs())?.max(1);
     let rows = measure(folder.path(), seconds, parts).await?;
