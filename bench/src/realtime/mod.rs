@@ -14,11 +14,8 @@ mod storage;
 use std::path::Path;
 
 use crate::report::{self, Section};
-<<<<<<< HEAD
-pub(crate) use bare::serve as serve_writes;
-=======
 use crate::{Plan, files};
->>>>>>> 7679311 (Measure what connections cost an edge, and 256 of them at work)
+pub(crate) use bare::serve as serve_writes;
 use stack::{Peer, Stack};
 
 /// A part of the measurements, for those who want only some.

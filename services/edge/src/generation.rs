@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use ingot_bus::Bus;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -101,6 +101,18 @@ impl Generation {
         }
     }
 
+    /// The same for a process that is to follow another one, which goes on if this one cannot serve.
+    ///
+    /// # Errors
+    /// No service is ready.
+    pub(crate) async fn must_reach_somebody(&self) -> anyhow::Result<()> {
+        self.first_look().await;
+        if !is_any_ready(&self.pools) {
+            bail!("no service behind this edge is ready: the process before it goes on");
+        }
+        Ok(())
+    }
+
     /// Takes connections from a listener, which others may have as well.
     pub(crate) fn accept(
         &mut self,
@@ -127,8 +139,13 @@ impl Generation {
     }
 
     /// Ends everything: requests are answered, streams are cut.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
         tokio::time::sleep(self.config.listen.drain_delay.0).await;
+        self.stop_at_once().await
+    }
+
+    /// The same without the pause in which load balancers notice: others have the listeners.
+    pub(crate) async fn stop_at_once(mut self) -> anyhow::Result<()> {
         self.stop_accepting().await?;
         self.finish().await
     }

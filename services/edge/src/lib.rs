@@ -18,6 +18,7 @@ mod exchange;
 mod forward;
 mod gateway;
 mod generation;
+mod handover;
 mod headers;
 mod http2;
 mod limit;
@@ -36,7 +37,9 @@ mod traffic;
 mod tunnel;
 mod upstream;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -51,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 pub use settings::{Config, ListenSettings, RequestSettings, TlsSettings, UpstreamSettings};
 
 use generation::{Generation, Pools, is_any_ready};
+use handover::{Offer, Predecessor};
 use tls::Tls;
 
 /// Serves until `shutdown`, then finishes what is under way.
@@ -89,30 +93,37 @@ pub struct Edge {
     public: TcpListener,
     secure: Option<(TcpListener, Tls)>,
     admin: TcpListener,
+    predecessor: Option<Predecessor>,
 }
 
 impl Edge {
-    /// Takes the addresses.
+    /// Takes the addresses, from a process that this one follows where there is one.
     ///
     /// # Errors
     /// An address is in use or not ours.
     pub async fn bind(config: Config) -> anyhow::Result<Self> {
         let listen = &config.listen;
-        let public = listener::bind(listen.address, listen.port, "PORT").await?;
+        let mut predecessor = match &listen.upgrade_socket {
+            Some(path) => Predecessor::meet(path).await?,
+            None => None,
+        };
+        let former = &mut predecessor;
+        let public = listener_at(former, listen.address, listen.port, "PORT").await?;
         let secure = match config.tls.port {
             None => None,
             Some(port) => {
-                let listener = listener::bind(listen.address, port, "INGOT_EDGE_TLS_PORT");
+                let listener = listener_at(former, listen.address, port, "INGOT_EDGE_TLS_PORT");
                 Some((listener.await?, Tls::new(&config.tls)?))
             }
         };
         let admin = (listen.admin.ip(), listen.admin.port());
-        let admin = listener::bind(admin.0, admin.1, "INGOT_EDGE_ADMIN_LISTEN").await?;
+        let admin = listener_at(former, admin.0, admin.1, "INGOT_EDGE_ADMIN_LISTEN").await?;
         Ok(Self {
             config,
             public,
             secure,
             admin,
+            predecessor,
         })
     }
 
@@ -167,6 +178,7 @@ impl Edge {
             public,
             secure,
             admin,
+            predecessor,
         } = self;
         warn_when_exposed(&config.request.trust_proxy);
         let (secure, tls) = secure.unzip();
@@ -174,17 +186,27 @@ impl Edge {
             public: public.into_std()?,
             secure: secure.map(TcpListener::into_std).transpose()?,
         };
+        let upgrade_socket = config.listen.upgrade_socket.clone();
         let mut now = Generation::prepare(config, None).await?;
+        if predecessor.is_some() {
+            now.must_reach_somebody().await?;
+        }
         let pools = Arc::new(ArcSwap::from_pointee(now.pools.clone()));
         let health = health(Arc::clone(&pools));
         let stop_admin = CancellationToken::new();
+        let offered = listeners.copies(&admin)?;
         let admin = tokio::spawn(serve_admin(admin, health.clone(), stop_admin.clone()));
         listeners.open_to(&mut now, tls)?;
+        let offer = succeed(predecessor, upgrade_socket, offered).await?;
+        let ending = shutdown.child_token();
         let mut former = JoinSet::new();
-        loop {
+        // For as long as it takes: a change of settings does not interrupt it.
+        let mut followed = Box::pin(followed(offer.as_ref()));
+        let is_followed = loop {
             let config = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => break,
+                () = shutdown.cancelled() => break false,
+                () = &mut followed => break true,
                 Some(ended) = former.join_next() => {
                     ended.context("former settings")??;
                     continue;
@@ -196,22 +218,73 @@ impl Edge {
                 Ok(next) => {
                     pools.store(Arc::new(next.pools.clone()));
                     let before = std::mem::replace(&mut now, next);
-                    former.spawn(before.retire(shutdown.clone()));
+                    former.spawn(before.retire(ending.clone()));
                     tracing::info!("changed settings are in use");
                 }
                 Err(error) => reload::refuse(&format!("{error:#}")),
             }
-        }
+        };
+        drop(followed);
         health.start_draining();
+        ending.cancel();
         // Whoever accepts has copies, and closes them when nobody waits any more. One that stayed
         // open here would take connections that nobody answers.
         drop(listeners);
-        now.stop().await?;
+        if is_followed {
+            tracing::info!("a new process serves: this one ends what it has begun");
+            // Who asks how the edge is gets the new process's answer.
+            stop_admin.cancel();
+            drop(offer);
+            now.stop_at_once().await?;
+        } else {
+            if let Some(offer) = offer {
+                offer.withdraw();
+            }
+            now.stop().await?;
+        }
         while let Some(ended) = former.join_next().await {
             ended.context("former settings")??;
         }
         stop_admin.cancel();
         admin.await.context("health and metrics")
+    }
+}
+
+/// A listener of the process before this one, or a new one.
+async fn listener_at(
+    predecessor: &mut Option<Predecessor>,
+    address: IpAddr,
+    port: u16,
+    setting: &str,
+) -> anyhow::Result<TcpListener> {
+    let taken = predecessor.as_mut().and_then(|it| it.take(address, port));
+    match taken {
+        Some(listener) => {
+            listener.set_nonblocking(true)?;
+            Ok(TcpListener::from_std(listener)?)
+        }
+        None => listener::bind(address, port, setting).await,
+    }
+}
+
+/// Takes the place of the process before this one, and waits for one after it, if there may be one.
+async fn succeed(
+    predecessor: Option<Predecessor>,
+    path: Option<PathBuf>,
+    listeners: Vec<std::net::TcpListener>,
+) -> anyhow::Result<Option<Offer>> {
+    if let Some(predecessor) = predecessor {
+        let relieved = predecessor.relieve().await;
+        relieved.context("the process before this one does not hear that it can go")?;
+    }
+    path.map(|path| Offer::at(&path, listeners)).transpose()
+}
+
+/// Ends when another process has taken over.
+async fn followed(offer: Option<&Offer>) {
+    match offer {
+        Some(offer) => offer.taken().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -222,6 +295,16 @@ struct Listeners {
 }
 
 impl Listeners {
+    /// Copies of all listeners, for a process that follows.
+    fn copies(&self, admin: &TcpListener) -> std::io::Result<Vec<std::net::TcpListener>> {
+        let admin = admin.as_fd().try_clone_to_owned()?;
+        let mut copies = vec![self.public.try_clone()?, admin.into()];
+        if let Some(secure) = &self.secure {
+            copies.push(secure.try_clone()?);
+        }
+        Ok(copies)
+    }
+
     /// A generation for changed settings that has begun to serve.
     async fn next(&self, config: Config, former: &Generation) -> anyhow::Result<Generation> {
         let tls = self.secure.as_ref().map(|_| Tls::new(&config.tls));

@@ -25,6 +25,9 @@ ingot_config::settings! {
         /// Longest drain on shutdown, in seconds; what is still running then is cut. Long polls
         /// take up to 25.
         drain_timeout: Seconds = "INGOT_EDGE_DRAIN_TIMEOUT", default "30";
+        /// Path of a Unix socket over which a new process takes the listeners of this one over and
+        /// has it drain: a new version serves before the old one ends. Unset, nobody can.
+        upgrade_socket: Option<PathBuf> = "INGOT_EDGE_UPGRADE_SOCKET";
         /// Pause, in seconds, between "not ready" and closing the listener, in which a load
         /// balancer notices. 0 closes at once.
         drain_delay: Seconds = "INGOT_EDGE_DRAIN_DELAY", default "0";

@@ -31,13 +31,13 @@ fn services() -> Upstream {
 }
 
 /// One client, and so one connection.
-struct Caller {
+pub(crate) struct Caller {
     client: Client,
     port: u16,
 }
 
 impl Caller {
-    fn of(scene: &Scene) -> Self {
+    pub(crate) fn of(scene: &Scene) -> Self {
         let builder = Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(20))
@@ -49,7 +49,7 @@ impl Caller {
         }
     }
 
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("https://one.test:{}{path}", self.port);
         self.client.request(method, url)
     }

@@ -10,6 +10,7 @@
 mod cors;
 mod direct;
 mod drain;
+mod handover;
 mod http2;
 mod limits;
 mod reload;

@@ -205,6 +205,16 @@ impl TestEdge {
         ];
         let environment = Environment::from_pairs(defaults)
             .with(variables.iter().map(|(name, value)| (*name, value.clone())));
+        Self::of(environment).await
+    }
+
+    /// Another edge with the same settings, except for these.
+    pub(crate) async fn successor(&self, variables: &[(&str, String)]) -> Self {
+        let variables = variables.iter().map(|(name, value)| (*name, value.clone()));
+        Self::of(self.environment.clone().with(variables)).await
+    }
+
+    async fn of(environment: Environment) -> Self {
         let edge = Edge::bind(Config::load(&environment).unwrap())
             .await
             .unwrap();
