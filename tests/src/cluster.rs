@@ -123,6 +123,29 @@ impl TestCluster {
         Ok(all)
     }
 
+    /// The same in the form that has exemplars.
+    ///
+    /// # Errors
+    /// No answer, or one in another form.
+    pub async fn open_metrics(&self, service: &str) -> anyhow::Result<String> {
+        let addresses = self.variable(&format!("{service}_HEALTH_ADDRESSES"));
+        let mut all = String::new();
+        for address in addresses.split(',') {
+            let metrics = self.client.get(format!("http://{address}/metrics"));
+            // As Prometheus asks.
+            let accept = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5";
+            let metrics = metrics.header("accept", accept).send().await?;
+            let form = metrics.headers().get("content-type").cloned();
+            let form = form.as_ref().and_then(|form| form.to_str().ok());
+            anyhow::ensure!(
+                form.is_some_and(|form| form.starts_with("application/openmetrics-text")),
+                "{form:?}"
+            );
+            all += &metrics.error_for_status()?.text().await?;
+        }
+        Ok(all)
+    }
+
     /// A script of `clients/` that is told this cluster's `stack.env` as variables.
     pub fn script(&self, path: &str) -> Node {
         let script = Node::script(path);

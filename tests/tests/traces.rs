@@ -69,6 +69,27 @@ async fn an_insert_is_one_trace_from_the_edge_to_the_socket() {
         .await
         .unwrap();
 
+    for (service, bucket) in [
+        (
+            "EDGE",
+            "edge_request_duration_seconds_bucket{service=\"records\"",
+        ),
+        (
+            "RECORDS_PROXY",
+            "http_server_request_duration_seconds_bucket{method=\"POST\"",
+        ),
+    ] {
+        let metrics = cluster.open_metrics(service).await.unwrap();
+        let example = format!(" # {{trace_id=\"{by_record}\"}} ");
+        let named = |line: &str| line.starts_with(bucket) && line.contains(&example);
+        assert_eq!(
+            metrics.lines().filter(|line| named(line)).count(),
+            1,
+            "{metrics}"
+        );
+        assert!(metrics.ends_with("# EOF\n"), "{metrics}");
+    }
+
     // An administrator's SQL is as much a part of its trace.
     let by_sql = "0af7651916cd43dd8448eb211c80319c";
     succeed(

@@ -95,6 +95,7 @@ pub async fn serve_tuned(
     let (router, paths) = router.into().into_parts();
     // The service is cloned for every request, the table of paths must not be.
     let paths = Arc::new(paths);
+    ingot_telemetry::begin_at_zero(&["http_server_requests_shed_total"]);
     let budget = Arc::new(MemoryBudget::new(settings.memory.map(|size| size.0)));
     let _watch = watch(&budget);
     let app = MapRequest::new(finish(router, &health, budget), move |request| {

@@ -122,6 +122,11 @@ impl Engine {
         }
     }
 
+    /// How long ago the schema cache was loaded; `None` until it is for the first time.
+    pub fn schema_age(&self) -> Option<Duration> {
+        self.schema.age()
+    }
+
     /// What has happened so far.
     pub fn counts(&self) -> Counts {
         let (schema_loads, schema_load_failures, schema_load_time) = self.schema.loads();

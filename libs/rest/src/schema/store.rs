@@ -32,6 +32,8 @@ pub(crate) struct SchemaStore {
     failures: AtomicU64,
     /// How long the last load took, in microseconds.
     took: AtomicU64,
+    /// When the last load ended.
+    loaded: ArcSwapOption<Instant>,
     /// Serialises reloads. Held across the load on purpose: those who wait want its outcome.
     reload: Mutex<()>,
     /// From when on a reload on suspicion is allowed.
@@ -51,6 +53,11 @@ impl SchemaStore {
             self.failures.load(Ordering::Relaxed),
             Duration::from_micros(self.took.load(Ordering::Relaxed)),
         )
+    }
+
+    /// How old the current schema is.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.loaded.load_full().map(|loaded| loaded.elapsed())
     }
 
     /// Loads anew, unless somebody else began to after this call.
@@ -100,6 +107,7 @@ impl SchemaStore {
         );
         let schema = Arc::new(schema);
         self.current.store(Some(schema.clone()));
+        self.loaded.store(Some(Arc::new(Instant::now())));
         self.rested
             .store(Some(Arc::new(Instant::now() + took * REST_FACTOR)));
         Ok(schema)

@@ -1,6 +1,7 @@
 //! The engine of our own: `ingot_rest` on the project's database, opened with a project's first
 //! request and closed when it has none.
 
+mod measures;
 mod tls;
 
 use std::sync::Arc;
@@ -50,20 +51,26 @@ pub(crate) struct NativeEngine {
     pools: Pools,
     settings: NativeSettings,
     memory: AnswerMemory,
-    open: Cache<ProjectId, Arc<Engine>>,
+    open: Arc<Open>,
 }
+
+/// Engines by project.
+type Open = Cache<ProjectId, Arc<Engine>>;
 
 impl NativeEngine {
     /// Nothing is opened before it is needed.
     pub(crate) fn new(pools: Pools, settings: NativeSettings) -> Self {
+        let open = Cache::builder()
+            .max_capacity(MAX_PROJECTS)
+            .time_to_idle(IDLE)
+            .build();
+        let open = Arc::new(open);
+        measures::of(&open);
         Self {
             pools,
             memory: AnswerMemory::new(settings.answer_memory.0),
             settings,
-            open: Cache::builder()
-                .max_capacity(MAX_PROJECTS)
-                .time_to_idle(IDLE)
-                .build(),
+            open,
         }
     }
 
@@ -153,6 +160,7 @@ impl RecordsEngine for NativeEngine {
             && let Err(error) = self.refresh(project, &engine).await
         {
             tracing::warn!(%project, %error, "the schema could not be read again");
+            metrics::counter!("records_schema_failures_total").increment(1);
             // Better none than an old one: the next request opens the engine anew.
             self.open.invalidate(project).await;
         }

@@ -69,6 +69,7 @@ async fn is_content_with_what_works() {
         "owner",
         "database",
         "clock",
+        "extensions",
         "logins",
         "migrations",
         "relay",
@@ -78,6 +79,18 @@ async fn is_content_with_what_works() {
         assert!(said.contains(&line), "{area}: {said}");
     }
     assert!(said.contains("records-proxy: 1 of 1 ready"), "{said}");
+    let old = "create extension pgcrypto version '1.2'";
+    project.execute(old).await.unwrap();
+    let (said, content) = examine(&project, &settings);
+    assert!(content, "{said}");
+    assert!(
+        said.contains("doubtful  extensions  pgcrypto is installed as 1.2"),
+        "{said}"
+    );
+    assert!(
+        said.contains("fix: alter extension \"pgcrypto\" update to"),
+        "{said}"
+    );
     // What an edge is told.
     let mut of_an_edge = settings.clone();
     of_an_edge.push(("JWT_SECRET", ""));
