@@ -20,6 +20,21 @@ use crate::bootstrap::{Owner, within_timeout};
 /// Comment on a database that is not complete. What has it may be removed.
 const UNFINISHED: &str = "An unfinished restore of Ingot; it may be dropped";
 
+/// The step that makes the schemas; the one before it makes the roles.
+const FIRST_STEPS: u32 = 2;
+
+/// An extension that can only be in the one database that the server's settings name.
+const ELSEWHERE: &str = "pg_cron";
+
+/// Lets the schema use the extensions, if it knows how.
+const USE_EXTENSIONS: &str = "do $$
+    begin
+        if to_regprocedure('system.use_extensions()') is not null then
+            perform system.use_extensions();
+        end if;
+    end
+    $$";
+
 /// Longest name of a database, in bytes (PostgreSQL, NAMEDATALEN).
 const LONGEST_NAME: usize = 63;
 
@@ -79,7 +94,26 @@ impl Place {
         make(&mut connection, &maintenance, &meanwhile.database.name).await?;
         connection.close().await.ok();
         let mut connection = owner.connect(&meanwhile).await?;
+        // Roles and schemas; what follows has its shape by which extensions there are.
+        ingot_schema::migrate_to(&mut connection, FIRST_STEPS.min(origin.schema_step)).await?;
+        let database = quote(&meanwhile.database.name);
+        let grant = format!("grant create on database {database} to project_admin");
+        raw_sql(AssertSqlSafe(grant))
+            .execute(&mut connection)
+            .await?;
+        for extension in &origin.extensions {
+            if extension.name != ELSEWHERE {
+                let made = extend(&mut connection, extension).await;
+                made.with_context(|| {
+                    format!(
+                        "the extension {} of the backup cannot be installed here",
+                        extension.name
+                    )
+                })?;
+            }
+        }
         ingot_schema::migrate_to(&mut connection, origin.schema_step).await?;
+        raw_sql(USE_EXTENSIONS).execute(&mut connection).await?;
         Ok(Self {
             owner,
             project,
@@ -103,46 +137,15 @@ impl Place {
         RowsIn::begin(self.connection.begin().await?).await
     }
 
-    /// Brings the rows up to this build, and makes what the project's objects need: logins and
-    /// extensions.
+    /// Brings the rows up to this build, and makes the logins that the project's objects need.
     ///
     /// # Errors
     /// PostgreSQL refuses.
-    pub async fn open(&mut self, extensions: &[Extension]) -> anyhow::Result<()> {
+    pub async fn open(&mut self) -> anyhow::Result<()> {
         // Messages that come with the backup are not news. What the relay has to do begins now.
         let delivered = "update realtime.relay set delivered = pg_catalog.pg_current_snapshot()";
         raw_sql(delivered).execute(&mut self.connection).await?;
-        self.owner.bring_up(&self.meanwhile).await?;
-        for extension in extensions {
-            self.extend(extension).await.with_context(|| {
-                format!(
-                    "the extension {} of the backup cannot be installed here",
-                    extension.name
-                )
-            })?;
-        }
-        Ok(())
-    }
-
-    async fn extend(&mut self, extension: &Extension) -> anyhow::Result<()> {
-        let (name, schema) = (quote(&extension.name), quote(&extension.schema));
-        let mut transaction = self.connection.begin().await?;
-        let mut steps = vec![format!(
-            "create schema if not exists {schema} authorization project_admin"
-        )];
-        if extension.of_project {
-            steps.push("set local role project_admin".to_owned());
-        }
-        steps.push(format!(
-            "create extension if not exists {name} schema {schema} cascade"
-        ));
-        for step in steps {
-            raw_sql(AssertSqlSafe(step))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(())
+        Ok(self.owner.bring_up(&self.meanwhile).await.map(drop)?)
     }
 
     /// Gives the new database the project's name. Returns what the one that had it is called now.
@@ -208,6 +211,26 @@ impl Place {
                 .ok();
         }
     }
+}
+
+async fn extend(connection: &mut PgConnection, extension: &Extension) -> anyhow::Result<()> {
+    let (name, schema) = (quote(&extension.name), quote(&extension.schema));
+    let mut transaction = connection.begin().await?;
+    let mut steps = vec![format!(
+        "create schema if not exists {schema} authorization project_admin"
+    )];
+    if extension.of_project {
+        steps.push("set local role project_admin".to_owned());
+    }
+    steps.push(format!(
+        "create extension if not exists {name} schema {schema} cascade"
+    ));
+    for step in steps {
+        raw_sql(AssertSqlSafe(step))
+            .execute(&mut *transaction)
+            .await?;
+    }
+    Ok(transaction.commit().await?)
 }
 
 async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgConnection> {

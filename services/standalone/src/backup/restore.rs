@@ -109,7 +109,7 @@ impl<R: AsyncRead + Unpin> Backup<'_, R> {
             part = self.part().await?;
         }
         rows.finish().await?;
-        place.open(&self.head.origin.extensions).await?;
+        place.open().await?;
         let registry = ProjectRegistry::of([place.project().clone()])?;
         let pools = Pools::new(registry.into(), pools.clone());
         let id = place.project().id.clone();

@@ -33,7 +33,7 @@ pub(super) async fn examine(project: &Project, environment: &Environment, report
     let examined = async {
         version_and_room(&mut connection, report).await?;
         clock(&mut connection, report).await?;
-        extensions(&mut connection, report).await?;
+        installed_extensions(&mut connection, report).await?;
         logins(project, &mut connection, report).await?;
         if migrations(&mut connection, report).await {
             extensions(&mut connection, report).await?;
@@ -185,41 +185,33 @@ fn seconds_now() -> f64 {
         .as_secs_f64()
 }
 
-/// Ingot needs none; a project's stop working when the server was upgraded without them.
-async fn extensions(connection: &mut PgConnection, report: &mut Report) -> Result<(), sqlx::Error> {
-    let installed: Vec<(String, String, Option<String>)> = query_as(
+/// They stop working when the server was upgraded without them.
+async fn installed_extensions(
+    connection: &mut PgConnection,
+    report: &mut Report,
+) -> Result<(), sqlx::Error> {
+    let unlike: Vec<(String, String, Option<String>)> = query_as(
         "select e.extname::text, e.extversion, a.default_version
          from pg_catalog.pg_extension as e
          left join pg_catalog.pg_available_extensions as a on a.name = e.extname
+         where a.default_version is distinct from e.extversion
          order by e.extname",
     )
     .fetch_all(connection)
     .await?;
-    let mut sound = true;
-    for (name, version, offered) in &installed {
-        let fix = match offered {
-            None => {
-                sound = false;
-                report.broken(
-                    "extensions",
-                    format!("{name} is installed, and the server does not have it"),
-                    "install its package on the machine of PostgreSQL",
-                );
-                continue;
-            }
-            Some(offered) if offered == version => continue,
-            Some(offered) => format!("alter extension \"{name}\" update to '{offered}'"),
-        };
-        sound = false;
-        report.doubtful(
-            "extensions",
-            format!("{name} is installed as {version}, and the server has another version"),
-            fix,
-        );
-    }
-    if sound {
-        let names: Vec<_> = installed.iter().map(|(name, ..)| name.as_str()).collect();
-        report.fine("extensions", names.join(", "));
+    for (name, version, offered) in unlike {
+        match offered {
+            None => report.broken(
+                "extensions",
+                format!("{name} is installed, and the server does not have it"),
+                "install its package on the machine of PostgreSQL",
+            ),
+            Some(offered) => report.doubtful(
+                "extensions",
+                format!("{name} is installed as {version}, and the server has another version"),
+                format!("alter extension \"{name}\" update to '{offered}'"),
+            ),
+        }
     }
     Ok(())
 }
