@@ -79,7 +79,8 @@ async fn is_content_with_what_works() {
         assert!(said.contains(&line), "{area}: {said}");
     }
     assert!(said.contains("records-proxy: 1 of 1 ready"), "{said}");
-    let old = "create extension pgcrypto version '1.2'";
+    let old = "create extension pgcrypto;
+        update pg_catalog.pg_extension set extversion = '1.2' where extname = 'pgcrypto'";
     project.execute(old).await.unwrap();
     let (said, content) = examine(&project, &settings);
     assert!(content, "{said}");
