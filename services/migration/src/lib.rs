@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::adoption::{Adoption, AdoptionError, adopt};
 pub use crate::fleet::{Action, Fleet, FleetError, Report, State};
-pub use crate::relocation::{Extension, Origin, Place, RowsIn, Source, Table};
+pub use crate::relocation::{Column, Extension, Origin, Place, RowsIn, Source, Table};
 
 use crate::app::App;
 use crate::bootstrap::Gate;

@@ -1,10 +1,11 @@
 //! Taking over a database that the InsForge server made: its accounts, secrets, channels and files
 //! stay where they are, and the tables around them get the shape that Ingot's steps describe.
 //!
-//! All of it is one transaction. [`reference`] knows what the other platform left, [`replay`] runs
-//! Ingot's steps over what is there, [`powers`] takes back what an administrator could reach,
-//! [`rows`] counts that nothing was lost.
+//! All of it is one transaction. [`reference`] knows what the other platform left, [`payments`] what
+//! they were of old, [`replay`] runs Ingot's steps over what is there, [`powers`] takes back what an
+//! administrator could reach, [`rows`] counts that nothing was lost.
 
+mod payments;
 mod powers;
 mod reference;
 mod replay;

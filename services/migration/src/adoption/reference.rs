@@ -5,7 +5,7 @@ use ingot_identity::SecretCipher;
 use ingot_project::Project;
 use sqlx::{PgConnection, query_as, query_scalar};
 
-use super::{AdoptionError, Journal, run};
+use super::{AdoptionError, Journal, payments, run};
 
 /// From this step on its tables are in schemas; before, they were all in `public`.
 const OLDEST: u32 = 18;
@@ -19,17 +19,10 @@ const TWICE: [u32; 2] = [33, 47];
 /// The step that protects files of projects that have some.
 const STORAGE_POLICIES: u32 = 36;
 
-/// Tables of payments from before there was a second provider, and their names since then.
-const PAYMENTS_BEFORE: [(&str, &str); 6] = [
-    ("products", "stripe_products"),
-    ("prices", "stripe_prices"),
-    ("subscriptions", "stripe_subscriptions"),
-    ("subscription_items", "stripe_subscription_items"),
-    ("checkout_sessions", "stripe_checkout_sessions"),
-    (
-        "customer_portal_sessions",
-        "stripe_customer_portal_sessions",
-    ),
+/// Columns of containers from before there was a second provider, and their names since then.
+const SERVICES_BEFORE: [(&str, &str); 2] = [
+    ("fly_app_id", "provider_app_id"),
+    ("fly_machine_id", "provider_instance_id"),
 ];
 
 /// Schemas of its that Ingot has no services for yet.
@@ -142,8 +135,9 @@ pub(super) async fn mend(
     journal: &mut Journal,
 ) -> Result<(), AdoptionError> {
     rename(connection, "auth", "configs", "config", journal).await?;
-    for (old, new) in PAYMENTS_BEFORE {
-        rename(connection, "payments", old, new, journal).await?;
+    payments::mend(connection, step, journal).await?;
+    for (old, new) in SERVICES_BEFORE {
+        rename_column(connection, "compute.services", old, new, journal).await?;
     }
     forget_schedule_functions(connection).await?;
     let doubles: Vec<String> = query_scalar(
@@ -171,13 +165,14 @@ pub(super) async fn mend(
     Ok(())
 }
 
-async fn rename(
+/// Renames a table that has only its old name. Returns whether it did.
+pub(super) async fn rename(
     connection: &mut PgConnection,
     schema: &str,
     old: &str,
     new: &str,
     journal: &mut Journal,
-) -> Result<(), AdoptionError> {
+) -> Result<bool, AdoptionError> {
     let has_old_name: bool = query_scalar(
         "select pg_catalog.to_regclass($1 || '.' || $2) is not null
             and pg_catalog.to_regclass($1 || '.' || $3) is null",
@@ -191,6 +186,32 @@ async fn rename(
         let sql = format!("alter table {schema}.{old} rename to {new}");
         run(connection, &sql, format!("renaming {schema}.{old}")).await?;
         journal.did(format!("{schema}.{old} was renamed to {schema}.{new}"));
+    }
+    Ok(has_old_name)
+}
+
+/// Renames a column that has only its old name. Names are made of letters and underscores.
+pub(super) async fn rename_column(
+    connection: &mut PgConnection,
+    table: &str,
+    old: &str,
+    new: &str,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let has_old_name: bool = query_scalar(
+        "select coalesce(array_agg(attname::text) filter (where attname in ($2, $3)) = array[$2], false)
+         from pg_catalog.pg_attribute
+         where attrelid = pg_catalog.to_regclass($1) and not attisdropped",
+    )
+    .bind(table)
+    .bind(old)
+    .bind(new)
+    .fetch_one(&mut *connection)
+    .await?;
+    if has_old_name {
+        let sql = format!("alter table {table} rename column {old} to {new}");
+        run(connection, &sql, format!("renaming {table}.{old}")).await?;
+        journal.did(format!("{table}.{old} was renamed to {new}"));
     }
     Ok(())
 }
@@ -267,20 +288,48 @@ pub(super) async fn note_leftovers(
             schemas.join(", ")
         ));
     }
-    let jobs: bool = query_scalar("select pg_catalog.to_regclass('cron.job') is not null")
-        .fetch_one(&mut *connection)
-        .await?;
-    if jobs {
-        journal.remark(
-            "jobs of pg_cron go on, as the role that made them: look at `select * from cron.job`",
-        );
-    }
+    note_jobs(connection, journal).await?;
     let files: i64 = query_scalar("select count(*) from storage.objects")
         .fetch_one(connection)
         .await?;
     if files > 0 {
         journal.remark(format!(
             "storage.objects names {files} files; their contents are not in the database"
+        ));
+    }
+    Ok(())
+}
+
+/// `pg_cron` runs a job as the role that made it, which was a superuser. Those of the platform are
+/// the services' from the first [`ingot_schema::prepare_logins`] on.
+async fn note_jobs(
+    connection: &mut PgConnection,
+    journal: &mut Journal,
+) -> Result<(), AdoptionError> {
+    let there: bool = query_scalar("select pg_catalog.to_regclass('cron.job') is not null")
+        .fetch_one(&mut *connection)
+        .await?;
+    if !there {
+        return Ok(());
+    }
+    let (scheduled, others): (i64, i64) = query_as(
+        "select count(*) filter (where s.scheduled), count(*) filter (where not s.scheduled)
+         from cron.job as c, lateral (
+             select exists (select from schedules.jobs as j where j.cron_job_id = c.jobid)
+         ) as s (scheduled)",
+    )
+    .fetch_one(connection)
+    .await?;
+    if scheduled > 0 {
+        journal.remark(format!(
+            "{scheduled} jobs of pg_cron are those of schedules.jobs: from now on they run as the \
+             service's login"
+        ));
+    }
+    if others > 0 {
+        journal.remark(format!(
+            "{others} other jobs of pg_cron go on as the role that made them, mostly a superuser: \
+             look at `select * from cron.job`"
         ));
     }
     Ok(())

@@ -3,8 +3,11 @@
 //! administrator's powers and not the owner's.
 //!
 //! `tables` knows which rows are carried, `source` reads them at one moment, `place` is the database
-//! that takes them and in the end the other one's name, `rows` writes them.
+//! that takes them and in the end the other one's name, with the same `extensions`; `inhabitants` is
+//! what that other one has, `rows` writes.
 
+mod extensions;
+mod inhabitants;
 mod place;
 mod rows;
 mod source;
@@ -18,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use place::Place;
 pub use rows::RowsIn;
 pub use source::Source;
-pub use tables::Table;
+pub use tables::{Column, Table};
 
 use crate::BootstrapConfig;
 
@@ -42,6 +45,8 @@ pub struct Extension {
     pub schema: String,
     /// Whether the project's administrator installed it, and so may remove it.
     pub of_project: bool,
+    /// Whether the schema is the project's.
+    pub schema_of_project: bool,
 }
 
 fn only_project(config: &BootstrapConfig) -> anyhow::Result<Arc<Project>> {

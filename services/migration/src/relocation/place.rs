@@ -12,8 +12,9 @@ use sqlx::{
 };
 use time::OffsetDateTime;
 
-use super::tables::{SCHEMAS, quote};
-use super::{Extension, Origin, RowsIn, only_project};
+use super::inhabitants::inhabitants;
+use super::tables::quote;
+use super::{Origin, RowsIn, extensions, only_project};
 use crate::BootstrapConfig;
 use crate::bootstrap::{Owner, within_timeout};
 
@@ -22,9 +23,6 @@ const UNFINISHED: &str = "An unfinished restore of Ingot; it may be dropped";
 
 /// The step that makes the schemas; the one before it makes the roles.
 const FIRST_STEPS: u32 = 2;
-
-/// An extension that can only be in the one database that the server's settings name.
-const ELSEWHERE: &str = "pg_cron";
 
 /// Lets the schema use the extensions, if it knows how.
 const USE_EXTENSIONS: &str = "do $$
@@ -57,20 +55,15 @@ impl Place {
     ///
     /// # Errors
     /// The project has a database with something in it, unless it may be `replaced`; somebody is
-    /// connected to it; or PostgreSQL cannot do what is needed.
+    /// connected to it; or PostgreSQL cannot do what is needed. No new database is left then, or the
+    /// error names it.
     pub async fn prepare(
         config: &BootstrapConfig,
         origin: &Origin,
         replaced: bool,
     ) -> anyhow::Result<Self> {
         let project = only_project(config)?;
-        let newest = ingot_schema::latest_version();
-        ensure!(
-            origin.schema_step <= newest,
-            "the backup was made by a newer Ingot, with step {} of the schema; this build knows {newest}: \
-             restore it with that build, or a newer one",
-            origin.schema_step
-        );
+        is_known(origin)?;
         let owner = Owner::new(config);
         let maintenance = owner.maintenance(&project);
         let mut connection = connect(&maintenance).await?;
@@ -78,50 +71,29 @@ impl Place {
         let replaces = exists(&mut connection, name).await?;
         if replaces {
             nobody_connected(&mut connection, name).await?;
-            let mut there = owner.connect(&project).await?;
-            let found = inhabitants(&mut there).await;
-            there.close().await.ok();
-            let found = found?;
-            ensure!(
-                replaced || found.is_empty(),
-                "the database {name} is not empty: it has {}. With --overwrite the restored one takes \
-                 its place, and it is kept under another name",
-                found.join(", ")
-            );
+            if !replaced {
+                is_empty(&owner, &project).await?;
+            }
         }
         let mut meanwhile = project.as_ref().clone();
         meanwhile.database.name = other_name(name, "restoring");
         make(&mut connection, &maintenance, &meanwhile.database.name).await?;
+        let furnished = furnish(&mut connection, &owner, &meanwhile, origin).await;
         connection.close().await.ok();
-        let mut connection = owner.connect(&meanwhile).await?;
-        // Roles and schemas; what follows has its shape by which extensions there are.
-        ingot_schema::migrate_to(&mut connection, FIRST_STEPS.min(origin.schema_step)).await?;
-        let database = quote(&meanwhile.database.name);
-        let grant = format!("grant create on database {database} to project_admin");
-        raw_sql(AssertSqlSafe(grant))
-            .execute(&mut connection)
-            .await?;
-        for extension in &origin.extensions {
-            if extension.name != ELSEWHERE {
-                let made = extend(&mut connection, extension).await;
-                made.with_context(|| {
-                    format!(
-                        "the extension {} of the backup cannot be installed here",
-                        extension.name
-                    )
-                })?;
+        match furnished {
+            Ok(connection) => Ok(Self {
+                owner,
+                project,
+                meanwhile,
+                maintenance,
+                connection,
+                replaces,
+            }),
+            Err(error) => {
+                let outcome = discard(&maintenance, &meanwhile.database.name).await;
+                Err(error.context(outcome))
             }
         }
-        ingot_schema::migrate_to(&mut connection, origin.schema_step).await?;
-        raw_sql(USE_EXTENSIONS).execute(&mut connection).await?;
-        Ok(Self {
-            owner,
-            project,
-            meanwhile,
-            maintenance,
-            connection,
-            replaces,
-        })
     }
 
     /// The project with the new database.
@@ -151,86 +123,162 @@ impl Place {
     /// Gives the new database the project's name. Returns what the one that had it is called now.
     ///
     /// # Errors
-    /// Somebody is connected to one of them, or has made another one meanwhile.
+    /// Somebody is connected to one of them, or has made another one meanwhile. The new database is
+    /// removed then.
     pub async fn take_over(self) -> anyhow::Result<Option<String>> {
         self.connection.close().await.ok();
         let (name, new) = (&self.project.database.name, &self.meanwhile.database.name);
-        let mut connection = connect(&self.maintenance).await?;
-        ensure!(
-            exists(&mut connection, name).await? == self.replaces,
-            "the database {name} was made or removed during the restore: stop what does that, and \
-             run it again"
-        );
-        let now = OffsetDateTime::now_utc();
-        let (date, time) = (now.date(), now.time());
-        let label = format!(
-            "before_{:04}{:02}{:02}_{:02}{:02}{:02}",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second()
-        );
-        let kept = self.replaces.then(|| other_name(name, &label));
-        let mut transaction = connection.begin().await?;
-        let mut steps = Vec::new();
-        if let Some(kept) = &kept {
-            steps.push(format!(
-                "alter database {} rename to {}",
-                quote(name),
-                quote(kept)
-            ));
+        match rename(&self.maintenance, name, new, self.replaces).await {
+            Ok(kept) => Ok(kept),
+            Err(error) => Err(error.context(discard(&self.maintenance, new).await)),
         }
-        steps.push(format!("comment on database {} is null", quote(new)));
-        steps.push(format!(
-            "alter database {} rename to {}",
-            quote(new),
-            quote(name)
-        ));
-        for step in steps {
-            let done = raw_sql(AssertSqlSafe(step)).execute(&mut *transaction);
-            done.await.context(
-                "the restored database did not get the project's name: nobody may be connected to \
-                 either; nothing was changed",
-            )?;
-        }
-        transaction.commit().await?;
-        connection.close().await.ok();
-        Ok(kept)
     }
 
-    /// Removes the new database.
-    pub async fn give_up(self) {
+    /// Removes the new database. Returns what has become of everything, in words.
+    pub async fn give_up(self) -> String {
         self.connection.close().await.ok();
-        if let Ok(mut connection) = connect(&self.maintenance).await {
-            let drop = format!("drop database {}", quote(&self.meanwhile.database.name));
-            raw_sql(AssertSqlSafe(drop))
-                .execute(&mut connection)
-                .await
-                .ok();
+        discard(&self.maintenance, &self.meanwhile.database.name).await
+    }
+}
+
+fn is_known(origin: &Origin) -> anyhow::Result<()> {
+    let newest = ingot_schema::latest_version();
+    ensure!(
+        origin.schema_step <= newest,
+        "the backup was made by a newer Ingot, with step {} of the schema; this build knows {newest}: \
+         restore it with that build, or a newer one",
+        origin.schema_step
+    );
+    Ok(())
+}
+
+async fn is_empty(owner: &Owner, project: &Project) -> anyhow::Result<()> {
+    let mut there = owner.connect(project).await?;
+    let found = inhabitants(&mut there).await;
+    there.close().await.ok();
+    let found = found?;
+    ensure!(
+        found.is_empty(),
+        "the database {} is not empty: it has {}. With --overwrite the restored one takes its place, \
+         and it is kept under another name",
+        project.database.name,
+        found.join(", ")
+    );
+    Ok(())
+}
+
+/// Marks the new database, and gives it the steps and extensions of the other one.
+async fn furnish(
+    maintenance: &mut PgConnection,
+    owner: &Owner,
+    meanwhile: &Project,
+    origin: &Origin,
+) -> anyhow::Result<PgConnection> {
+    let database = quote(&meanwhile.database.name);
+    let note = format!("comment on database {database} is '{UNFINISHED}'");
+    raw_sql(AssertSqlSafe(note)).execute(maintenance).await?;
+    let mut connection = owner.connect(meanwhile).await?;
+    match equip(&mut connection, &database, origin).await {
+        Ok(()) => Ok(connection),
+        Err(error) => {
+            // Nobody can remove a database that this is connected to.
+            connection.close().await.ok();
+            Err(error)
         }
     }
 }
 
-async fn extend(connection: &mut PgConnection, extension: &Extension) -> anyhow::Result<()> {
-    let (name, schema) = (quote(&extension.name), quote(&extension.schema));
-    let mut transaction = connection.begin().await?;
-    let mut steps = vec![format!(
-        "create schema if not exists {schema} authorization project_admin"
-    )];
-    if extension.of_project {
-        steps.push("set local role project_admin".to_owned());
+async fn equip(
+    connection: &mut PgConnection,
+    database: &str,
+    origin: &Origin,
+) -> anyhow::Result<()> {
+    // Roles and schemas; what follows has its shape by which extensions there are.
+    ingot_schema::migrate_to(connection, FIRST_STEPS.min(origin.schema_step)).await?;
+    let grant = format!("grant create on database {database} to project_admin");
+    raw_sql(AssertSqlSafe(grant))
+        .execute(&mut *connection)
+        .await?;
+    extensions::install(connection, &origin.extensions).await?;
+    ingot_schema::migrate_to(connection, origin.schema_step).await?;
+    raw_sql(USE_EXTENSIONS).execute(connection).await?;
+    Ok(())
+}
+
+/// Gives the database `new` the name `name`, and the one that has it another one, at once.
+async fn rename(
+    maintenance: &PgConnectOptions,
+    name: &str,
+    new: &str,
+    replaces: bool,
+) -> anyhow::Result<Option<String>> {
+    let mut connection = connect(maintenance).await?;
+    ensure!(
+        exists(&mut connection, name).await? == replaces,
+        "the database {name} was made or removed during the restore: stop what does that, and run it \
+         again"
+    );
+    let kept = replaces.then(|| other_name(name, &label(OffsetDateTime::now_utc())));
+    let mut steps = Vec::new();
+    if let Some(kept) = &kept {
+        steps.push(format!(
+            "alter database {} rename to {}",
+            quote(name),
+            quote(kept)
+        ));
     }
+    steps.push(format!("comment on database {} is null", quote(new)));
     steps.push(format!(
-        "create extension if not exists {name} schema {schema} cascade"
+        "alter database {} rename to {}",
+        quote(new),
+        quote(name)
     ));
+    let mut transaction = connection.begin().await?;
     for step in steps {
-        raw_sql(AssertSqlSafe(step))
-            .execute(&mut *transaction)
-            .await?;
+        let done = raw_sql(AssertSqlSafe(step)).execute(&mut *transaction);
+        done.await.context(
+            "the restored database did not get the project's name: nobody may be connected to either",
+        )?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    connection.close().await.ok();
+    Ok(kept)
+}
+
+/// What a database is called from this moment on that was the project's before.
+fn label(now: OffsetDateTime) -> String {
+    let (date, time) = (now.date(), now.time());
+    format!(
+        "before_{:04}{:02}{:02}_{:02}{:02}{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    )
+}
+
+/// Removes an unfinished database. Returns what is true then, to be told with the error that led to
+/// it.
+async fn discard(maintenance: &PgConnectOptions, name: &str) -> String {
+    match drop_unfinished(maintenance, name).await {
+        Ok(()) => "nothing was changed".to_owned(),
+        Err(error) => format!(
+            "nothing was changed, but the unfinished database {name} is still there, until the next \
+             restore or `drop database {}` ({error})",
+            quote(name)
+        ),
+    }
+}
+
+async fn drop_unfinished(maintenance: &PgConnectOptions, name: &str) -> anyhow::Result<()> {
+    let mut connection = connect(maintenance).await?;
+    let drop = format!("drop database {}", quote(name));
+    let dropped = raw_sql(AssertSqlSafe(drop)).execute(&mut connection).await;
+    connection.close().await.ok();
+    dropped?;
+    Ok(())
 }
 
 async fn connect(options: &PgConnectOptions) -> anyhow::Result<PgConnection> {
@@ -265,49 +313,6 @@ async fn nobody_connected(connection: &mut PgConnection, name: &str) -> anyhow::
     )
 }
 
-/// What a project has put into the database, in words; nothing, if only Ingot has.
-async fn inhabitants(connection: &mut PgConnection) -> anyhow::Result<Vec<String>> {
-    let mut found = Vec::new();
-    let relations: i64 = query_scalar(
-        "select count(*)
-         from pg_catalog.pg_class as c
-         join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-         where c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and c.relpersistence <> 't'
-             and n.nspname not like 'pg\\_%' and n.nspname <> 'information_schema'
-             and n.nspname::text <> all ($1)
-             and not exists (select from pg_catalog.pg_depend as d
-                 where d.classid = 'pg_catalog.pg_class'::regclass and d.objid = c.oid
-                     and d.deptype = 'e')",
-    )
-    .bind(SCHEMAS.map(str::to_owned).to_vec())
-    .fetch_one(&mut *connection)
-    .await?;
-    if relations > 0 {
-        found.push(format!("{relations} tables, views and sequences"));
-    }
-    for (table, things) in [
-        ("auth.users", "accounts"),
-        ("realtime.channels", "channels"),
-        ("realtime.messages", "messages"),
-        ("functions.definitions", "functions"),
-        ("storage.buckets", "buckets"),
-        ("system.custom_migrations", "migrations"),
-    ] {
-        let there: Option<String> = query_scalar("select pg_catalog.to_regclass($1)::text")
-            .bind(table)
-            .fetch_one(&mut *connection)
-            .await?;
-        let Some(table) = there else { continue };
-        let count: i64 = query_scalar(AssertSqlSafe(format!("select count(*) from {table}")))
-            .fetch_one(&mut *connection)
-            .await?;
-        if count > 0 {
-            found.push(format!("{count} {things}"));
-        }
-    }
-    Ok(found)
-}
-
 /// Makes the database, in the place of one that an earlier restore did not complete.
 async fn make(
     connection: &mut PgConnection,
@@ -334,8 +339,6 @@ async fn make(
     }
     let made = ingot_schema::create_database_if_missing(maintenance, name).await?;
     ensure!(made, "another restore has begun");
-    let note = format!("comment on database {} is '{UNFINISHED}'", quote(name));
-    raw_sql(AssertSqlSafe(note)).execute(connection).await?;
     Ok(())
 }
 

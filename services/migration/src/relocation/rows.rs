@@ -1,11 +1,12 @@
 //! Writes the platform's rows into a new database, in one transaction. The owner runs no text of a
-//! backup: its rows go through `COPY`, into tables and columns that the database itself names.
+//! backup: its rows go through `COPY`, into tables that the database itself names. Columns that it
+//! lacks are made, with quoted names and types of PostgreSQL's own.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use sqlx::postgres::PgCopyIn;
 use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction, query_as, query_scalar, raw_sql};
 
-use super::tables::{self, Table, quote};
+use super::tables::{self, Column, Table, quote};
 
 const SETTINGS: &str = "set local search_path = '';
     set local statement_timeout = 0;
@@ -58,34 +59,62 @@ impl<'c> RowsIn<'c> {
 
     /// Whether the database has such a table.
     pub fn takes(&self, table: &Table) -> bool {
-        self.tables
-            .iter()
-            .any(|it| (&it.schema, &it.name) == (&table.schema, &table.name))
+        self.find(table).is_some()
     }
 
-    /// Begins to write rows of a table, in the text form of `COPY`.
-    ///
-    /// # Errors
-    /// The database has no such table or column.
-    pub async fn write(&mut self, table: &Table) -> anyhow::Result<PgCopyIn<&mut PgConnection>> {
-        let label = table.label();
-        let found = self
-            .tables
+    fn find(&self, table: &Table) -> Option<&Table> {
+        self.tables
             .iter()
             .find(|it| (&it.schema, &it.name) == (&table.schema, &table.name))
-            .with_context(|| format!("there is no table {label}"))?;
-        for column in &table.columns {
-            ensure!(
-                found.columns.contains(column),
-                "the table {label} has no column {column}"
-            );
-        }
+    }
+
+    /// Begins to write rows of a table, in the text form of `COPY`. A table takes columns that it
+    /// lacks, and what may be null in the other database may be null in this one.
+    ///
+    /// # Errors
+    /// The database has no such table, or PostgreSQL refuses.
+    pub async fn write(&mut self, table: &Table) -> anyhow::Result<PgCopyIn<&mut PgConnection>> {
+        let found = self.find(table).cloned();
+        let found = found.with_context(|| format!("there is no table {}", table.label()))?;
+        self.loosen(&found, table).await?;
         let copy = format!(
             "copy {} ({}) from stdin",
             found.quoted(),
             table.quoted_columns()
         );
         Ok(self.transaction.copy_in_raw(&copy).await?)
+    }
+
+    /// A database that was another platform's keeps columns that the steps do not make, and leaves
+    /// empty what nobody can know of its older rows.
+    async fn loosen(&mut self, found: &Table, wanted: &Table) -> anyhow::Result<()> {
+        for column in &wanted.columns {
+            let name = quote(&column.name);
+            let change = match found.columns.iter().find(|it| it.name == column.name) {
+                None => format!("add column {name} {}", self.data_type(column).await?),
+                Some(it) if column.nullable && !it.nullable => {
+                    format!("alter column {name} drop not null")
+                }
+                Some(_) => continue,
+            };
+            self.run(format!("alter table {} {change}", found.quoted()))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// The type as the server calls it, and only one of its own: everything else is kept as text.
+    async fn data_type(&mut self, column: &Column) -> anyhow::Result<String> {
+        let known: Option<String> = query_scalar(
+            "select pg_catalog.format_type(oid, $2) from pg_catalog.pg_type
+             where typnamespace = 'pg_catalog'::pg_catalog.regnamespace and typname = $1
+                 and typtype in ('b', 'r', 'm')",
+        )
+        .bind(&column.data_type)
+        .bind(column.modifier)
+        .fetch_optional(&mut *self.transaction)
+        .await?;
+        Ok(known.unwrap_or_else(|| "pg_catalog.text".to_owned()))
     }
 
     /// Lets sequences go on behind the rows, and makes it last.
@@ -95,7 +124,7 @@ impl<'c> RowsIn<'c> {
     pub async fn finish(mut self) -> anyhow::Result<()> {
         for table in self.tables.clone() {
             for column in &table.columns {
-                self.advance_sequence(&table, column).await?;
+                self.advance_sequence(&table, &column.name).await?;
             }
         }
         self.fire("enable").await?;

@@ -121,8 +121,9 @@ async fn origin(connection: &mut PgConnection) -> anyhow::Result<Origin> {
         .fetch_one(&mut *connection)
         .await?;
     let postgresql = version.split(' ').next().unwrap_or_default().to_owned();
-    let extensions: Vec<(String, String, bool)> = query_as(
-        "select e.extname::text, n.nspname::text, e.extowner = 'project_admin'::regrole
+    let extensions: Vec<(String, String, bool, bool)> = query_as(
+        "select e.extname::text, n.nspname::text, e.extowner = 'project_admin'::regrole,
+             n.nspowner = 'project_admin'::regrole
          from pg_catalog.pg_extension as e
          join pg_catalog.pg_namespace as n on n.oid = e.extnamespace
          where e.extname <> 'plpgsql'
@@ -133,10 +134,11 @@ async fn origin(connection: &mut PgConnection) -> anyhow::Result<Origin> {
     ensure!(!postgresql.is_empty(), "PostgreSQL tells no version");
     let extensions = extensions
         .into_iter()
-        .map(|(name, schema, of_project)| Extension {
+        .map(|(name, schema, of_project, schema_of_project)| Extension {
             name,
             schema,
             of_project,
+            schema_of_project,
         });
     Ok(Origin {
         schema_step,

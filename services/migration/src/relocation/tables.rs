@@ -1,7 +1,7 @@
 //! Which rows of the platform's tables are carried, and in which order.
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, query_as};
+use sqlx::{FromRow, PgConnection, query_as};
 
 /// Schemas of the platform's tables.
 pub(super) const SCHEMAS: [&str; 11] = [
@@ -27,6 +27,9 @@ const OF_THE_PLACE: [&str; 4] = [
     "realtime.relay",
 ];
 
+/// Columns that are about the place, too: numbers that the other database's `pg_cron` gave.
+const COLUMNS_OF_THE_PLACE: [&str; 1] = ["schedules.jobs.cron_job_id"];
+
 /// A table of the platform and its columns that are carried.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
@@ -36,7 +39,21 @@ pub struct Table {
     pub name: String,
     /// Its columns, without those that PostgreSQL computes and those that hold transactions' numbers,
     /// which mean nothing to another server.
-    pub columns: Vec<String>,
+    pub columns: Vec<Column>,
+}
+
+/// A column, as far as another database must be told to take its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Name of its type, if that is one of PostgreSQL's own.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub data_type: Option<String>,
+    /// The type's modifier, such as a length; -1 is none (`pg_attribute.atttypmod`).
+    pub modifier: i32,
+    /// Whether it may be null.
+    pub nullable: bool,
 }
 
 impl Table {
@@ -47,7 +64,7 @@ impl Table {
 
     /// Its columns, quoted.
     pub(super) fn quoted_columns(&self) -> String {
-        let columns: Vec<_> = self.columns.iter().map(|it| quote(it)).collect();
+        let columns: Vec<_> = self.columns.iter().map(|it| quote(&it.name)).collect();
         columns.join(", ")
     }
 
@@ -62,23 +79,39 @@ pub(super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A column with its schema and table.
+#[derive(Debug, FromRow)]
+struct Found {
+    schema: String,
+    table: String,
+    name: String,
+    data_type: Option<String>,
+    modifier: i32,
+    nullable: bool,
+}
+
 /// The tables, each after those that it refers to.
 pub(super) async fn carried(connection: &mut PgConnection) -> sqlx::Result<Vec<Table>> {
-    let tables: Vec<(String, String, Vec<String>)> = query_as(
-        "select n.nspname::text, c.relname::text, array_agg(a.attname::text order by a.attnum)
+    let columns: Vec<Found> = query_as(
+        "select n.nspname::text as schema, c.relname::text as table, a.attname::text as name,
+             case when t.typnamespace = 'pg_catalog'::regnamespace then t.typname::text
+                 end as data_type,
+             a.atttypmod as modifier, not a.attnotnull as nullable
          from pg_catalog.pg_class as c
          join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
          join pg_catalog.pg_attribute as a on a.attrelid = c.oid
+         join pg_catalog.pg_type as t on t.oid = a.atttypid
          where n.nspname::text = any ($1) and c.relkind in ('r', 'p') and not c.relispartition
              and n.nspname || '.' || c.relname <> all ($2)
              and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+             and n.nspname || '.' || c.relname || '.' || a.attname <> all ($3)
              and a.atttypid not in ('pg_catalog.xid'::regtype, 'pg_catalog.xid8'::regtype,
                  'pg_catalog.pg_snapshot'::regtype)
-         group by n.nspname, c.relname
-         order by n.nspname, c.relname",
+         order by n.nspname, c.relname, a.attnum",
     )
     .bind(SCHEMAS.map(str::to_owned).to_vec())
     .bind(OF_THE_PLACE.map(str::to_owned).to_vec())
+    .bind(COLUMNS_OF_THE_PLACE.map(str::to_owned).to_vec())
     .persistent(false)
     .fetch_all(&mut *connection)
     .await?;
@@ -94,12 +127,31 @@ pub(super) async fn carried(connection: &mut PgConnection) -> sqlx::Result<Vec<T
     .persistent(false)
     .fetch_all(connection)
     .await?;
-    let tables = tables.into_iter().map(|(schema, name, columns)| Table {
-        schema,
-        name,
-        columns,
-    });
-    Ok(in_order(tables.collect(), &references))
+    Ok(in_order(in_tables(columns), &references))
+}
+
+/// Columns of one table are next to each other.
+fn in_tables(columns: Vec<Found>) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    for found in columns {
+        let column = Column {
+            name: found.name,
+            data_type: found.data_type,
+            modifier: found.modifier,
+            nullable: found.nullable,
+        };
+        match tables.last_mut() {
+            Some(table) if (&table.schema, &table.name) == (&found.schema, &found.table) => {
+                table.columns.push(column);
+            }
+            _ => tables.push(Table {
+                schema: found.schema,
+                name: found.table,
+                columns: vec![column],
+            }),
+        }
+    }
+    tables
 }
 
 /// Sorts the tables so that each comes after those that it refers to. Tables in a circle, of which

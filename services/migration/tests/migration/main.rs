@@ -9,3 +9,4 @@ mod adoption;
 mod bootstrap;
 mod custom_migrations;
 mod fleet;
+mod relocation;

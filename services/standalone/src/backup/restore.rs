@@ -88,10 +88,7 @@ impl<R: AsyncRead + Unpin> Backup<'_, R> {
                 restored.kept = place.take_over().await?;
                 Ok(restored)
             }
-            Err(error) => {
-                place.give_up().await;
-                Err(error.context("nothing was changed"))
-            }
+            Err(error) => Err(error.context(place.give_up().await)),
         }
     }
 

@@ -15,7 +15,7 @@ select concat_ws(' ', 'grant', t.name, a.attname, grantee::regrole, privilege_ty
 from platform_table as t join pg_attribute as a on a.attrelid = t.oid, aclexplode(a.attacl)
 union all
 select concat_ws(' ', 'column', t.name, a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-    a.attidentity, a.attcollation::regcollation, pg_get_expr(d.adbin, d.adrelid))
+    a.attidentity, a.attgenerated, a.attcollation::regcollation, pg_get_expr(d.adbin, d.adrelid))
 from platform_table as t
 join pg_attribute as a on a.attrelid = t.oid and a.attnum > 0 and not a.attisdropped
 left join pg_attrdef as d on d.adrelid = t.oid and d.adnum = a.attnum
