@@ -51,8 +51,8 @@
 //! * A JSON array of anything is accepted as the one unnamed argument of a function.
 //! * A request leaves nothing in the session for the next one, as far as code may leave something
 //!   that is not declared IMMUTABLE (functions that are called) or STABLE (views and policies).
-//! * Nesting deeper than 32 levels, query strings over 1 MiB and more than 32,767 values are
-//!   refused with 400.
+//! * Nesting deeper than 32 levels, JSON paths of more than 256 arrows, query strings over 1 MiB and
+//!   more than 32,767 values are refused with 400.
 
 mod answer;
 mod engine;

@@ -69,7 +69,8 @@ pub struct EngineSettings {
     pub openapi_security: bool,
     /// How transactions end.
     pub transaction_ending: TransactionEnding,
-    /// A function to call before the statement of every request, in that transaction.
+    /// A function to call before the statement of every request, in that transaction. Its name may
+    /// have a schema before a dot; neither is quoted, and both are meant as they are written.
     pub pre_request: Option<String>,
     /// Most connections to the database.
     pub pool_size: usize,

@@ -60,11 +60,32 @@ pub(crate) fn choose_for_call(
     plan: &CallPlan,
 ) -> Result<Content, RestError> {
     choose(planner, parsed, |media| match &plan.function.returns {
-        Returns::Void => Some(Content::new(&MediaType::Json, BodyFormat::Empty)),
-        Returns::Scalar => own_media(plan, media).or_else(|| values(plan, media)),
+        Returns::Void => {
+            let shown = of_value(planner, plan, parsed, media);
+            shown.map(|_| Content::new(&MediaType::Json, BodyFormat::Empty))
+        }
+        Returns::Scalar => of_value(planner, plan, parsed, media),
         Returns::Row(relation) => handled(planner, parsed, relation.as_ref(), media)
             .or_else(|| rows_of_call(planner, plan, media)),
     })
+}
+
+/// For a function that returns values without columns.
+fn of_value(
+    planner: &Planner<'_>,
+    plan: &CallPlan,
+    parsed: &Parsed,
+    media: &MediaType,
+) -> Option<Content> {
+    own_media(plan, media)
+        .or_else(|| {
+            let mut content = handled(planner, parsed, None, media)?;
+            if let BodyFormat::Handler { takes_value, .. } = &mut content.format {
+                *takes_value = true;
+            }
+            Some(content)
+        })
+        .or_else(|| values(plan, media))
 }
 
 /// An aggregate of the database that makes this media type. One for the relation itself counts
@@ -92,6 +113,7 @@ fn handled(
             BodyFormat::Handler {
                 function: function.clone(),
                 row_type: row_type.cloned(),
+                takes_value: false,
             },
         ))
     };

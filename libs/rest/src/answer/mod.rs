@@ -278,9 +278,5 @@ fn location(plan: &MutatePlan, answered: &Answered) -> Option<String> {
             None => format!("{}=is.null", encode(column)),
         })
         .collect();
-    Some(format!(
-        "/{}?{}",
-        encode(&plan.target.name.name),
-        pairs.join("&")
-    ))
+    Some(format!("/{}?{}", plan.target.name.name, pairs.join("&")))
 }

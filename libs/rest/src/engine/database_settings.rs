@@ -10,10 +10,9 @@ use crate::wire::{Batch, Source, WireError, connect};
 /// Prefix of the settings.
 const PREFIX: &str = "pgrst.";
 
-/// What the database has for `names`, which are without their prefix. Opens a connection of its
-/// own, because the settings of a role take effect when it signs in.
-///
-/// `function` is called first, in the same transaction. It comes from the operator and is not
+/// What the database has for `names`, which are without their prefix. What the login role is set to
+/// (`ALTER ROLE … SET`, for this database before that for all) counts more than what `function`
+/// sets, which is called first, in the same transaction. It comes from the operator and is not
 /// quoted.
 pub async fn database_settings(
     config: &Config,
@@ -36,18 +35,32 @@ async fn read(
     if let Some(function) = function {
         batch.add(Source::Unnamed(&format!("SELECT {function}()")), [])?;
     }
-    let query = "SELECT name, current_setting($1 || name, true) \
-                 FROM unnest(string_to_array($2, ' ')) AS name";
+    let query = match function {
+        None => OF_ROLE.to_owned(),
+        // What was local to a transaction is empty after it, not absent.
+        Some(_) => format!(
+            "SELECT r.name, coalesce(r.value, nullif(current_setting($1 || r.name, true), '')) \
+             FROM ({OF_ROLE}) AS r"
+        ),
+    };
     let wanted = names.join(" ");
     let values = [PREFIX.as_bytes(), wanted.as_bytes()];
-    let place = batch.add(Source::Unnamed(query), values)?;
+    let place = batch.add(Source::Unnamed(&query), values)?;
     let answers = connection.exchange(batch).await?.succeeded()?;
     let mut found = Vec::new();
     for row in answers.rows(place)? {
-        // A setting that was local to a transaction is empty after it, not absent.
-        if let Some(value) = row.get::<Option<String>>(1)?.filter(|v| !v.is_empty()) {
+        if let Some(value) = row.get::<Option<String>>(1)? {
             found.push((row.get(0)?, value));
         }
     }
     Ok(found)
 }
+
+/// `$1`: the prefix; `$2`: names, separated by spaces.
+const OF_ROLE: &str = "SELECT name, (SELECT substr(setting, strpos(setting, '=') + 1) \
+        FROM pg_db_role_setting s, unnest(s.setconfig) AS setting \
+        WHERE s.setrole = (SELECT oid FROM pg_roles WHERE rolname = current_user) \
+        AND s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
+        AND lower(split_part(setting, '=', 1)) = $1 || name \
+        ORDER BY s.setdatabase DESC LIMIT 1) AS value \
+    FROM unnest(string_to_array($2, ' ')) AS name";

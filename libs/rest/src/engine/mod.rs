@@ -177,6 +177,7 @@ impl Engine {
         if request.method == Method::OPTIONS {
             let planner = self.planner(&parsed, &schema);
             let response = of_options(&planner, &parsed)?;
+            stopwatch.lap("plan");
             stopwatch.lap("response");
             return Ok(self.timed(response, &stopwatch));
         }
@@ -276,7 +277,7 @@ impl Engine {
             .settings
             .pre_request
             .as_ref()
-            .map(|name| format!("SELECT {name}()"));
+            .map(|name| format!("SELECT {}()", quoted(name)));
         let largest = [self.settings.max_response_bytes, self.largest_answer];
         let largest = largest.into_iter().flatten().min();
         let statement = operation.statement(parsed, &self.settings, largest);
@@ -309,6 +310,15 @@ impl Engine {
         let mut answered = job.run(&self.pool, self.settings.pool_queue).await?;
         Operation::apply_estimate(parsed, &self.settings, &mut answered);
         Ok(answered)
+    }
+}
+
+/// `schema.function` or `function`, letter for letter.
+fn quoted(name: &str) -> String {
+    let quoted = |part: &str| format!("\"{}\"", part.replace('"', "\"\""));
+    match name.split_once('.') {
+        Some((schema, name)) => format!("{}.{}", quoted(schema), quoted(name)),
+        None => quoted(name),
     }
 }
 

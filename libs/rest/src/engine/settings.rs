@@ -38,25 +38,29 @@ impl<'a> Asked<'a> {
             .chain(extra)
             .map(|schema| format!("\"{}\"", schema.replace('"', "\"\"")))
             .collect();
-        let mut settings = vec![
-            ("search_path", search_path.join(", ")),
+        let own = |settings: &'a [(String, String)]| {
+            let others = settings.iter().filter(|(name, _)| name != ISOLATION);
+            others.map(|(name, value)| (name.as_str(), value.clone()))
+        };
+        let mut settings = vec![("search_path", search_path.join(", "))];
+        if let Some(limit) = engine.statement_timeout {
+            settings.push(("statement_timeout", limit.as_millis().to_string()));
+        }
+        // Before the role: it is the login role that may be allowed to set what others may not.
+        settings.extend(own(self.of_role));
+        settings.extend([
             ("role", session.role.clone()),
             ("request.jwt.claims", session.claims.clone()),
             ("request.method", request.method.as_str().to_owned()),
             ("request.path", request.path()),
             ("request.headers", headers_json(&request.headers)),
             ("request.cookies", cookies_json(&request.headers)),
-        ];
-        if let Some(limit) = engine.statement_timeout {
-            settings.push(("statement_timeout", limit.as_millis().to_string()));
-        }
+        ]);
         if let Some(zone) = &self.parsed.preferences.timezone {
             settings.push(("timezone", zone.clone()));
         }
-        let hoisted = self.of_role.iter().chain(self.operation.settings());
-        let others = session.settings.iter().chain(hoisted);
-        let others = others.filter(|(name, _)| name != ISOLATION);
-        settings.extend(others.map(|(name, value)| (name.as_str(), value.clone())));
+        settings.extend(own(self.operation.settings()));
+        settings.extend(own(&session.settings));
         settings
     }
 }

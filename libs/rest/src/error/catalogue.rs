@@ -150,6 +150,17 @@ impl RestError {
         .hint("Apply an 'order' using unique column(s)")
     }
 
+    pub(crate) fn over_limit(rows: i64, limit: i64) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "PGRST110",
+            "The maximum number of rows allowed to change was surpassed",
+        )
+        .details(format!(
+            "Results contain {rows} rows changed but the maximum number allowed is {limit}"
+        ))
+    }
+
     pub(crate) fn bad_response_headers() -> Self {
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -16,7 +16,7 @@ impl RestError {
 
     /// PGRST301: the token is not valid. `reason` is told to the client.
     pub fn invalid_token(reason: &str) -> Self {
-        let quoted = reason.replace(['"', '\\'], "'");
+        let quoted = reason.replace('\\', "\\\\").replace('"', "\\\"");
         let challenge = format!("Bearer error=\"invalid_token\", error_description=\"{quoted}\"");
         let error = Self::new(StatusCode::UNAUTHORIZED, "PGRST301", reason);
         match HeaderValue::from_str(&challenge) {

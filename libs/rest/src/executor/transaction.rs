@@ -224,6 +224,9 @@ impl Job<'_> {
         };
         let source = plans.statement.source(&self.statement.text);
         let statement = batch.add(source, values_of(self.statement))?;
+        if self.check.is_none() {
+            self.settle(batch)?;
+        }
         if begin.is_some() && self.check.is_none() {
             // After a sync of its own it also ends a transaction that failed.
             batch.sync();
@@ -256,6 +259,14 @@ impl Job<'_> {
             "BEGIN{} READ {access}",
             isolation.unwrap_or_default()
         ))
+    }
+
+    /// What would fail at the end of a transaction fails also where it is taken back.
+    fn settle(&self, batch: &mut Batch) -> Result<(), WireError> {
+        if !self.commit && !self.read_only {
+            batch.add(Source::Unnamed("SET CONSTRAINTS ALL IMMEDIATE"), [])?;
+        }
+        Ok(())
     }
 
     const fn end(&self) -> &'static str {
@@ -298,6 +309,10 @@ impl Job<'_> {
             "ROLLBACK"
         };
         let mut batch = session.wire.batch();
+        if answered.is_ok() && !self.commit {
+            self.settle(&mut batch)?;
+            batch.sync();
+        }
         batch.add(Source::Unnamed(end), [])?;
         self.clean(&mut batch)?;
         let ended = session.wire.exchange(batch).await;

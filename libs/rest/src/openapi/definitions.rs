@@ -126,9 +126,12 @@ fn foreign<'s>(
 
 /// `character varying(20)` → 20
 fn max_length(full_type: &str) -> Option<u32> {
-    let rest = full_type.strip_prefix("character")?;
-    let (_, length) = rest.strip_suffix(')')?.split_once('(')?;
-    length.parse().ok()
+    let (name, length) = full_type.strip_suffix(')')?.split_once('(')?;
+    let counts = matches!(
+        name,
+        "character" | "character varying" | "bit" | "bit varying"
+    );
+    length.parse().ok().filter(|_| counts)
 }
 
 /// The default of a text without its cast and quotes, or its expression; of another type only what

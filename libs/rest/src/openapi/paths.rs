@@ -32,6 +32,15 @@ pub(super) fn all(relations: &[&Relation], functions: &[&Function]) -> Map<Strin
     paths
 }
 
+/// Says of an operation what the comment says.
+fn explain(operation: &mut Map<String, Value>, comment: Option<&str>) {
+    if let Some((summary, description)) = comment.map(summary_and_description) {
+        operation.insert("summary".to_owned(), summary.into());
+        let description = Some(description).filter(|text| !text.is_empty());
+        put(operation, "description", description);
+    }
+}
+
 fn reference(name: &str) -> Value {
     json!({ "$ref": format!("#/parameters/{name}") })
 }
@@ -51,11 +60,7 @@ fn of_relation(relation: &Relation) -> Value {
     let operation = |parameters: Vec<Value>, responses: Value| {
         let mut operation = Map::new();
         operation.insert("tags".to_owned(), json!([name]));
-        if let Some(comment) = &relation.comment {
-            let (summary, description) = summary_and_description(comment);
-            put(&mut operation, "summary", summary);
-            put(&mut operation, "description", description);
-        }
+        explain(&mut operation, relation.comment.as_deref());
         operation.insert("parameters".to_owned(), parameters.into());
         operation.insert("responses".to_owned(), responses);
         Value::Object(operation)
@@ -105,11 +110,7 @@ fn of_function(function: &Function) -> Value {
             "tags".to_owned(),
             json!([format!("(rpc) {}", function.name.name)]),
         );
-        if let Some(comment) = &function.comment {
-            let (summary, description) = summary_and_description(comment);
-            put(&mut operation, "summary", summary);
-            put(&mut operation, "description", description);
-        }
+        explain(&mut operation, function.comment.as_deref());
         if !parameters.is_empty() {
             operation.insert("parameters".to_owned(), parameters.into());
         }

@@ -92,9 +92,6 @@ impl Operation {
         if !matches!(parsed.method, http::Method::GET | http::Method::HEAD) {
             return Err(RestError::unsupported_method(parsed.method.as_str()));
         }
-        if planner.settings.openapi_mode == OpenApiMode::Disabled {
-            return Err(RestError::not_found());
-        }
         Ok(Self {
             kind: Kind::Describe(Description {
                 schema,
@@ -216,7 +213,12 @@ impl Operation {
         let limited = parsed.preferences.enforced_max_affected().is_some();
         match &self.kind {
             Kind::Read(_) | Kind::Describe(_) => false,
-            Kind::Write(_) => limited || parsed.method == http::Method::PUT || self.content.single,
+            Kind::Write(_) => {
+                limited
+                    || parsed.method == http::Method::PUT
+                    || self.content.single
+                    || most_written(parsed).is_some()
+            }
             Kind::Call(plan) => !plan.read_only && (limited || self.content.single),
         }
     }
@@ -230,8 +232,13 @@ impl Operation {
         if self.content.single {
             answer::single(answered)?;
         }
-        match parsed.preferences.enforced_max_affected() {
-            Some(maximum) if rows > maximum => Err(RestError::too_many_affected(rows)),
+        if let Some(maximum) = parsed.preferences.enforced_max_affected()
+            && rows > maximum
+        {
+            return Err(RestError::too_many_affected(rows));
+        }
+        match most_written(parsed).filter(|_| writes) {
+            Some(limit) if rows > limit => Err(RestError::over_limit(rows, limit)),
             _ => Ok(()),
         }
     }
@@ -273,6 +280,12 @@ impl Description {
         answered.body = Some(document.to_string().into());
         answer::of_document(parsed, content, &answered)
     }
+}
+
+/// The limit of an update or deletion.
+fn most_written(parsed: &Parsed) -> Option<i64> {
+    let limited = matches!(parsed.method, http::Method::PATCH | http::Method::DELETE);
+    parsed.window.limit.filter(|_| limited)
 }
 
 fn total(parsed: &Parsed, settings: &EngineSettings) -> Total {

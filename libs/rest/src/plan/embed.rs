@@ -121,25 +121,26 @@ impl Planner<'_> {
     }
 
     fn unrelated(&self, parent: &ObjectName, wanted: &SelectRelation) -> RestError {
-        let related = self.schema.relationships.get(parent);
-        let hint = match related {
-            None => {
-                let sources = self.schema.relationships.keys();
-                let names = sources
-                    .filter(|name| name.schema == self.profile)
-                    .map(|name| name.name.as_str());
-                similar::nearest(&parent.name, names)
-                    .map(|near| format!("Perhaps you meant '{near}' instead of '{}'.", parent.name))
-            }
-            Some(related) => {
-                let names = related
-                    .iter()
-                    .map(|relationship| relationship.target.name.as_str());
-                similar::nearest(&wanted.name, names)
-                    .filter(|near| near.to_lowercase() != wanted.name.to_lowercase())
-                    .map(|near| format!("Perhaps you meant '{near}' instead of '{}'.", wanted.name))
-            }
+        let here = |relationship: &&Arc<Relationship>| relationship.target.schema == self.profile;
+        let all = &self.schema.relationships;
+        let related: Vec<&str> = all
+            .get(parent)
+            .into_iter()
+            .flatten()
+            .filter(here)
+            .map(|relationship| relationship.target.name.as_str())
+            .collect();
+        let (wrong, nearest) = if related.is_empty() {
+            let sources = all.iter().filter(|(_, of)| of.iter().any(|r| here(&r)));
+            let names = sources.map(|(name, _)| name.name.as_str());
+            (&parent.name, similar::nearest(&parent.name, names))
+        } else {
+            let near = similar::nearest(&wanted.name, related);
+            // Nothing is wrong with a name that is there.
+            let near = near.filter(|near| near.to_lowercase() != wanted.name.to_lowercase());
+            (&wanted.name, near)
         };
+        let hint = nearest.map(|near| format!("Perhaps you meant '{near}' instead of '{wrong}'."));
         RestError::no_relationship(
             &parent.name,
             &wanted.name,

@@ -21,7 +21,7 @@ use crate::request::query::{self, Query};
 use crate::request::range::{self, Window};
 use crate::request::{Request, Target};
 use crate::schema::{ObjectName, Schema};
-use crate::settings::EngineSettings;
+use crate::settings::{EngineSettings, OpenApiMode};
 
 pub(crate) use shape::Shape;
 
@@ -43,6 +43,9 @@ pub(crate) struct Parsed {
 /// Parses a request.
 pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Parsed, RestError> {
     let method = request.method.clone();
+    if request.target == Target::Root && settings.openapi_mode == OpenApiMode::Disabled {
+        return Err(RestError::not_found());
+    }
     let profile = profile::negotiate(&method, &request.headers, &settings.schemas)?;
     let preferences = Preferences::parse(&request.headers);
     preferences.check()?;
@@ -187,6 +190,6 @@ impl Planner<'_> {
         known
             .cloned()
             .map(Some)
-            .ok_or_else(|| RestError::undefined_type(name))
+            .ok_or_else(|| RestError::undefined_type(&normal))
     }
 }

@@ -96,8 +96,11 @@ pub(crate) fn field(cursor: &mut Cursor<'_>) -> Parsed<Field> {
     })
 }
 
+/// Most arrows in a JSON path. PostgreSQL runs out of stack at some thousands.
+const MAX_STEPS: usize = 256;
+
 pub(crate) fn json_path(cursor: &mut Cursor<'_>) -> Parsed<Vec<JsonStep>> {
-    cursor.many(|cursor| {
+    let path = cursor.many(|cursor| {
         let as_text = cursor.either(
             |cursor| cursor.attempt(|c| c.text("->>", "\"->>\"")).map(|()| true),
             |cursor| cursor.attempt(|c| c.text("->", "\"->\"")).map(|()| false),
@@ -107,7 +110,11 @@ pub(crate) fn json_path(cursor: &mut Cursor<'_>) -> Parsed<Vec<JsonStep>> {
             |cursor| cursor.attempt(json_key).map(JsonOperand::Key),
         )?;
         Ok(JsonStep { as_text, operand })
-    })
+    })?;
+    if path.len() > MAX_STEPS {
+        return cursor.miss("at most 256 arrows");
+    }
+    Ok(path)
 }
 
 fn json_index(cursor: &mut Cursor<'_>) -> Parsed<i32> {

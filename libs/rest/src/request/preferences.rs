@@ -86,7 +86,7 @@ impl Preferences {
             ("handling", "strict") => first(&mut self.strict, true),
             ("handling", "lenient") => first(&mut self.strict, false),
             ("timezone", zone) if !zone.is_empty() => {
-                first(&mut self.timezone, zone.trim_matches('"').to_owned());
+                first(&mut self.timezone, zone.to_owned());
             }
             ("max-affected", number) => {
                 if let Ok(number) = number.parse() {

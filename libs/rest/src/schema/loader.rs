@@ -35,6 +35,9 @@ const TYPE_SYNONYMS: [(&str, &str); 21] = [
     ("string", "text"),
 ];
 
+/// Version of PostgreSQL since which settings can be granted.
+const PARAMETERS_ARE_GRANTED: i32 = 150_000;
+
 /// Loads everything. All queries see one snapshot and leave in one write.
 pub(super) async fn load(
     pool: &Connections,
@@ -56,7 +59,45 @@ pub(super) async fn load(
         (rows::SERVER, &[]),
     ];
     let catalogue = query(pool, settings.pool_queue, queries).await?;
-    assemble(&catalogue, &settings.hoisted_settings).map_err(|error| from_wire(&error, true))
+    let mut schema = assemble(&catalogue, &settings.hoisted_settings)
+        .map_err(|error| from_wire(&error, true))?;
+    let [.., roles, _] = &catalogue;
+    schema.role_settings = role_settings(roles, schema.server_version, pool, settings).await?;
+    Ok(schema)
+}
+
+/// Settings by role, as far as the login role may set them.
+async fn role_settings(
+    rows: &[Row],
+    server_version: i32,
+    pool: &Connections,
+    settings: &EngineSettings,
+) -> Result<HashMap<String, Vec<(String, String)>>, RestError> {
+    let found: Vec<(String, String, String, String)> = read_all(rows, |row| {
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })
+    .map_err(|error| from_wire(&error, true))?;
+    let free = |context: &str| context == "user";
+    let others: Vec<String> = found
+        .iter()
+        .filter(|(.., context)| !free(context))
+        .map(|(_, name, ..)| name.clone())
+        .collect();
+    let mut granted: Vec<String> = Vec::new();
+    if !others.is_empty() && server_version >= PARAMETERS_ARE_GRANTED {
+        let others = text_array(&others);
+        let names: &[&str] = &[&others];
+        let queries = [(rows::GRANTED_SETTINGS, names)];
+        let [names] = query(pool, settings.pool_queue, queries).await?;
+        granted = read_all(&names, |row| row.get(0)).map_err(|error| from_wire(&error, true))?;
+    }
+    let mut of_roles: HashMap<String, Vec<(String, String)>> = HashMap::new();
+    for (role, name, value, context) in found {
+        if free(&context) || granted.contains(&name) {
+            of_roles.entry(role).or_default().push((name, value));
+        }
+    }
+    Ok(of_roles)
 }
 
 /// A text array as PostgreSQL reads it.
@@ -78,7 +119,7 @@ fn assemble(catalogue: &[Vec<Row>; 10], hoisted: &[String]) -> Result<Schema, Wi
         types,
         casts,
         handlers,
-        roles,
+        _,
         server,
     ] = catalogue;
     let relation_rows: Vec<_> = read_all(relations, RelationRow::read)?;
@@ -114,10 +155,6 @@ fn assemble(catalogue: &[Vec<Row>; 10], hoisted: &[String]) -> Result<Schema, Wi
         &trees,
     );
     schema.types = names;
-    for (role, name, value) in read_all(roles, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))? {
-        let settings: &mut Vec<(String, String)> = schema.role_settings.entry(role).or_default();
-        settings.push((name, value));
-    }
     if let Some(server) = server.first() {
         schema.server_version = server.get(0)?;
         schema.reads_run_code = server.get(1)?;

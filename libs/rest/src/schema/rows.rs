@@ -117,12 +117,17 @@ pub(super) const REPRESENTATIONS: &str = "SELECT format_type(k.castsource, null)
      WHERE k.castcontext = 'i' AND ((s.typtype = 'd' AND t.oid = 'json'::regtype) \
      OR (t.typtype = 'd' AND s.oid IN ('json'::regtype, 'text'::regtype)))";
 
-/// `ALTER ROLE … SET` of the roles that the login role may become, as far as it may set them.
+/// `ALTER ROLE … SET` of the roles that the login role may become, and who may set that: `user` or,
+/// with a grant, `superuser`.
 pub(super) const ROLE_SETTINGS: &str = "SELECT r.rolname::text, split_part(x.entry, '=', 1), \
-     substr(x.entry, strpos(x.entry, '=') + 1) \
+     substr(x.entry, strpos(x.entry, '=') + 1), coalesce(s.context, 'user') \
      FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.roleid, unnest(r.rolconfig) x(entry) \
      LEFT JOIN pg_settings s ON s.name = split_part(x.entry, '=', 1) \
-     WHERE m.member = current_user::regrole::oid AND (s.context IS NULL OR s.context = 'user')";
+     WHERE m.member = current_user::regrole::oid AND coalesce(s.context, 'user') IN ('user', 'superuser')";
+
+/// Those of the settings `$1` that the login role was granted. Since PostgreSQL 15.
+pub(super) const GRANTED_SETTINGS: &str = "SELECT name FROM unnest($1::text[]) AS name \
+     WHERE has_parameter_privilege(current_user, name, 'SET')";
 
 /// The version, and whether reading may run VOLATILE code: a policy or a view calls such a function.
 /// Those of PostgreSQL itself and those in C are trusted.

@@ -1,5 +1,7 @@
 //! INSERT, UPDATE and DELETE.
 
+use std::collections::BTreeSet;
+
 use super::builder::{Parameter, Sql};
 use super::predicate::{self, Scope};
 use super::read;
@@ -124,22 +126,17 @@ fn write_delete(sql: &mut Sql, plan: &MutatePlan, rows: &Selection) {
     returning(sql, &plan.target, &plan.returning);
 }
 
-/// The columns that tell the rows of a limited write: its ordering's.
-fn identity<'a>(target: &'a Relation, rows: &'a Selection) -> Vec<&'a str> {
-    if target.primary_key.is_empty() {
-        return rows
-            .order
-            .iter()
-            .map(|ordering| ordering.field.name.as_str())
-            .collect();
-    }
-    target.primary_key.iter().map(String::as_str).collect()
+/// The columns that tell the rows of a limited write: its ordering's. If they are not unique, more
+/// rows are written than the limit says, and the write is taken back.
+fn identity(rows: &Selection) -> BTreeSet<&str> {
+    let order = rows.order.iter();
+    order.map(|ordering| ordering.field.name.as_str()).collect()
 }
 
 fn affected_rows(sql: &mut Sql, target: &Relation, rows: &Selection) {
     let alias = &target.name.name;
     sql.push("WITH pgrst_affected_rows AS (SELECT ");
-    sql.list(", ", identity(target, rows), |sql, column| {
+    sql.list(", ", identity(rows), |sql, column| {
         sql.column(alias, column);
     });
     sql.push(" FROM ").object(&target.name);
@@ -151,7 +148,7 @@ fn affected_rows(sql: &mut Sql, target: &Relation, rows: &Selection) {
 }
 
 fn same_rows(sql: &mut Sql, target: &Relation, rows: &Selection) {
-    sql.list(" AND ", identity(target, rows), |sql, column| {
+    sql.list(" AND ", identity(rows), |sql, column| {
         sql.column(&target.name.name, column).push(" = ");
         sql.column("pgrst_affected_rows", column);
     });

@@ -68,6 +68,8 @@ pub(crate) enum BodyFormat {
     Handler {
         function: ObjectName,
         row_type: Option<ObjectName>,
+        /// The rows are values of a function, and the aggregate takes the values themselves.
+        takes_value: bool,
     },
 }
 
@@ -76,8 +78,15 @@ const HEAD: &str = "nullif(current_setting('response.headers', true), '') AS res
 
 fn body(sql: &mut Sql, format: &BodyFormat) {
     match format {
-        BodyFormat::Handler { function, row_type } => {
+        BodyFormat::Handler {
+            function,
+            row_type,
+            takes_value,
+        } => {
             sql.object(function).push("(_postgrest_t");
+            if *takes_value {
+                sql.push(".pgrst_scalar");
+            }
             if let Some(row_type) = row_type {
                 sql.push("::").object(row_type);
             }

@@ -40,6 +40,8 @@ async fn bad_queries_are_explained() {
             answer.text()
         );
     }
+    let answer = world.get("/films?select=id::Nope").await;
+    assert_eq!(answer.json()["message"], "type \"nope\" does not exist");
     let answer = world.get("/films?or=(id.eq.1").await;
     assert_eq!(
         answer.json()["message"],
@@ -76,6 +78,18 @@ async fn deep_nesting_is_refused() {
         let select = format!("{}id{}", "films(".repeat(depth), ")".repeat(depth));
         let answer = world.get(&format!("/films?select={select}")).await;
         assert_eq!(answer.fault(), (400, "PGRST100".to_owned()), "{depth}");
+    }
+    for (steps, status) in [(256, 200), (257, 400)] {
+        let path = "->a".repeat(steps);
+        for url in [
+            format!("/films?select=data{path}"),
+            format!("/films?data{path}=is.null"),
+            format!("/films?or=(data{path}.is.null)"),
+            format!("/films?order=data{path}"),
+        ] {
+            let answer = world.get(&url).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+        }
     }
 }
 

@@ -168,3 +168,31 @@ async fn roles_and_functions_bring_settings() {
         json!("9s serializable")
     );
 }
+
+#[tokio::test]
+async fn what_functions_return_is_negotiated_too() {
+    let world = World::new().await;
+    let handler = r#"
+        create domain "text/shout" as text;
+        create function louder("text/shout", anyelement) returns "text/shout" language sql immutable
+            as $$ select upper($2::text)::"text/shout" $$;
+        create aggregate shout(anyelement) (sfunc = louder, stype = "text/shout");
+    "#;
+    world.project.execute(handler).await.unwrap();
+    let shout = ["Accept: text/shout"];
+    let answer = world.send("GET /rpc/greet", &shout, "").await;
+    assert_eq!((answer.status, answer.text().as_str()), (200, "HI YOU"));
+    assert_eq!(answer.header("content-type"), "text/shout");
+    let answer = world.send("GET /people?id=eq.1", &shout, "").await;
+    assert_eq!(answer.text(), "(1,TOP,)");
+    // Nothing at all is shown in no other type either.
+    let void = world.send("POST /rpc/nothing", &shout, "").await;
+    assert_eq!((void.status, void.header("content-type")), (204, ""));
+    let void = world.send("POST /rpc/nothing", &["Accept: text/html"], "");
+    let void = void.await;
+    assert_eq!(void.fault(), (406, "PGRST107".to_owned()));
+    assert_eq!(
+        void.json()["message"],
+        "None of these media types are available: text/html"
+    );
+}

@@ -13,6 +13,9 @@ async fn the_root_describes_what_the_role_sees() {
         .execute(
             "comment on schema public is E'Films API\\nAll about films'; \
          comment on table films is 'Moving pictures'; \
+         comment on function greet is E'Says hello\\n\\n  Loudly\\nif asked'; \
+         create table codes (flags bit(5), short char(3), long varchar(20), free text); \
+         grant select on codes to anon; \
          comment on column films.title is 'As on the poster'",
         )
         .await
@@ -57,7 +60,22 @@ async fn the_root_describes_what_the_role_sees() {
         items["id"]["description"],
         "Note:\nThis is a Primary Key.<pk/>"
     );
+    let codes = &document["definitions"]["codes"]["properties"];
+    for (column, length) in [
+        ("flags", json!(5)),
+        ("short", json!(3)),
+        ("long", json!(20)),
+        ("free", json!(null)),
+    ] {
+        assert_eq!(codes[column]["maxLength"], length, "{column}");
+    }
     let paths = document["paths"].as_object().unwrap();
+    let films = &paths["/films"]["get"];
+    assert_eq!(films["summary"], "Moving pictures");
+    assert_eq!(films.get("description"), None, "nothing is left for it");
+    let greet = &paths["/rpc/greet"]["post"];
+    assert_eq!(greet["summary"], "Says hello");
+    assert_eq!(greet["description"], "  Loudly\nif asked");
     assert!(paths.contains_key("/rpc/add") && paths.contains_key("/french_films"));
     assert!(!paths.contains_key("/locked"), "no privilege, no path");
     assert_eq!(
@@ -99,6 +117,19 @@ async fn a_setting_decides_what_is_described() {
         (&json!("example.org:443"), &json!("/api"), &json!(["https"]))
     );
     let world = World::with(with(OpenApiMode::Disabled)).await;
-    let answer = world.get("/").await;
-    assert_eq!((answer.status, answer.json()), (404, json!({})));
+    for method in ["GET", "HEAD", "OPTIONS", "POST"] {
+        let answer = world.send(&format!("{method} /"), &[], "").await;
+        assert_eq!(answer.status, 404, "{method}");
+    }
+    assert_eq!(world.get("/").await.json(), json!({}));
+}
+
+#[tokio::test]
+async fn a_comment_of_one_line_is_a_title_without_description() {
+    let world = World::new().await;
+    let comment = "comment on schema public is 'Just films'";
+    world.project.execute(comment).await.unwrap();
+    let info = &world.rows("/").await["info"];
+    assert_eq!(info["title"], "Just films");
+    assert_eq!(info["description"], "");
 }

@@ -229,6 +229,29 @@ async fn what_fails_at_the_end_of_a_transaction_is_the_answer() {
 }
 
 #[tokio::test]
+async fn what_would_fail_at_the_end_fails_also_where_it_is_taken_back() {
+    let world = World::with(EngineSettings {
+        transaction_ending: TransactionEnding::CommitAllowOverride,
+        ..EngineSettings::default()
+    })
+    .await;
+    world.project.execute(DEFERRED).await.unwrap();
+    let orphan = r#"{"id":1,"other":9}"#;
+    let single = "Accept: application/vnd.pgrst.object+json";
+    for headers in [
+        &["Prefer: tx=rollback"][..],
+        &["Prefer: tx=rollback, return=representation", single],
+    ] {
+        let refused = world.send("POST /couples", headers, orphan).await;
+        assert_eq!(refused.fault(), (409, "23503".to_owned()), "{headers:?}");
+        let alone = r#"{"id":1,"other":1}"#;
+        let answer = world.send("POST /couples", headers, alone).await;
+        assert_eq!(answer.status, 201, "{headers:?}");
+        assert_eq!(world.rows("/couples").await, json!([]));
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_fails_leaves_nothing() {
     let world = World::with(EngineSettings {
         pre_request: Some("public.note".to_owned()),
@@ -277,4 +300,32 @@ async fn reads_cannot_write_and_writes_can() {
     world.project.execute(&stop).await.unwrap();
     assert_eq!(world.send("POST /items", &[], "{}").await.status, 201);
     assert_eq!(world.rows("/rpc/mode").await, json!("on"));
+}
+
+#[tokio::test]
+async fn roles_bring_what_the_login_role_was_granted() {
+    let mut world = World::new().await;
+    let login = ingot_project::LoginRole::Authenticator.name(&world.project.project().id);
+    // Roles belong to the whole server.
+    let role = format!("{login}_tracker");
+    let create = format!(
+        "create role {role} nologin; grant {role} to {login}; \
+         grant usage on schema public to {role}; \
+         grant set on parameter track_functions to {login}; \
+         alter role {role} set track_functions = 'pl'; \
+         alter role {role} set lo_compat_privileges = 'on'; \
+         alter role {role} set work_mem = '5MB'; \
+         create function settings() returns text language sql stable as $$ select concat_ws(' ', \
+         current_setting('track_functions'), current_setting('lo_compat_privileges'), \
+         current_setting('work_mem')) $$"
+    );
+    world.project.execute(&create).await.unwrap();
+    world.session.role.clone_from(&role);
+    world.session.authenticated = true;
+    let seen = world.get("/rpc/settings").await;
+    let remove = format!(
+        "revoke set on parameter track_functions from {login}; drop owned by {role}; drop role {role}"
+    );
+    world.project.execute(&remove).await.unwrap();
+    assert_eq!((seen.status, seen.json()), (200, json!("pl off 5MB")));
 }

@@ -259,6 +259,61 @@ async fn limits_restrict_writes() {
         .send("DELETE /keyless?limit=1&order=a&select=a", &[FULL], "")
         .await;
     assert_eq!(answer.json(), json!([{"a":1}]));
+    // A table without unique columns has one that PostgreSQL gives it.
+    let more = r#"[{"a":2,"b":"y"},{"a":2,"b":"z"}]"#;
+    assert_eq!(world.send("POST /keyless", &[], more).await.status, 201);
+    let answer = world
+        .send(
+            "DELETE /keyless?limit=1&order=ctid.desc&select=b",
+            &[FULL],
+            "",
+        )
+        .await;
+    assert_eq!(answer.json(), json!([{"b":"z"}]));
+    // What is ordered by must be unique.
+    for (line, body) in [
+        ("PATCH /keyless?limit=1&order=a", r#"{"b":"new"}"#),
+        ("DELETE /keyless?limit=1&order=a", ""),
+    ] {
+        let refused = world.send(line, &[], body).await;
+        assert_eq!(
+            (refused.status, refused.json()),
+            (
+                400,
+                json!({
+                    "code": "PGRST110",
+                    "details": "Results contain 2 rows changed but the maximum number allowed is 1",
+                    "hint": null,
+                    "message": "The maximum number of rows allowed to change was surpassed",
+                })
+            )
+        );
+    }
+    let rows = world.rows("/keyless?select=b").await;
+    assert_eq!(
+        rows,
+        json!([{"b":"y"},{"b":"y"}]),
+        "and nothing has changed"
+    );
+}
+
+#[tokio::test]
+async fn the_location_has_the_name_as_it_is() {
+    let world = World::new().await;
+    let create = r#"create table "Odd; things" ("the id" integer primary key);
+        grant all on "Odd; things" to anon"#;
+    world.project.execute(create).await.unwrap();
+    let answer = world
+        .send(
+            "POST /Odd; things",
+            &["Prefer: return=headers-only"],
+            r#"{"the id": 7}"#,
+        )
+        .await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (201, "/Odd; things?the%20id=eq.7")
+    );
 }
 
 #[tokio::test]

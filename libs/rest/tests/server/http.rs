@@ -1,7 +1,6 @@
 //! What only the server has: tokens, CORS, settings from the database, reloads, the admin server.
 
 use http::{HeaderMap, Method};
-use ingot_project::LoginRole;
 use ingot_testkit::TestProject;
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
@@ -10,20 +9,21 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::server::{SECRET, Server, ask};
 use crate::world::{Answer, fixture};
 
-struct Http {
-    project: TestProject,
-    server: Server,
+/// A server with the fixture behind it.
+pub(crate) struct Http {
+    pub(crate) project: TestProject,
+    pub(crate) server: Server,
 }
 
 impl Http {
-    async fn start(variables: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(variables: &[(&str, &str)]) -> Self {
         let project = fixture().await;
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let server = Server::start(&project, variables.iter().map(own).collect()).await;
         Self { project, server }
     }
 
-    async fn ask(&self, line: &str, headers: &[(&'static str, &str)]) -> Answer {
+    pub(crate) async fn ask(&self, line: &str, headers: &[(&'static str, &str)]) -> Answer {
         let (method, url) = line.split_once(' ').unwrap();
         let mut map = HeaderMap::new();
         for (name, value) in headers {
@@ -33,13 +33,13 @@ impl Http {
         ask(self.server.address, method, url, map, "").await
     }
 
-    async fn admin(&self, path: &str) -> Answer {
+    pub(crate) async fn admin(&self, path: &str) -> Answer {
         let address = self.server.admin.unwrap();
         ask(address, Method::GET, path, HeaderMap::new(), "").await
     }
 
     /// Waits for an answer that is as wanted.
-    async fn until(&self, line: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
+    pub(crate) async fn until(&self, line: &str, wanted: impl Fn(&Answer) -> bool) -> Answer {
         let mut answer = self.ask(line, &[]).await;
         for _ in 0..200 {
             if wanted(&answer) {
@@ -52,7 +52,8 @@ impl Http {
     }
 }
 
-fn bearer(claims: &Value) -> String {
+/// An `Authorization` header with a token of these claims.
+pub(crate) fn bearer(claims: &Value) -> String {
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     format!(
         "Bearer {}",
@@ -60,45 +61,7 @@ fn bearer(claims: &Value) -> String {
     )
 }
 
-const ANONYMOUS: (&str, &str) = ("PGRST_DB_ANON_ROLE", "anon");
-
-#[tokio::test]
-async fn tokens_name_the_role() {
-    let http = Http::start(&[ANONYMOUS, ("PGRST_JWT_AUD", "films")]).await;
-    assert_eq!(http.ask("GET /rpc/who", &[]).await.json(), json!("anon"));
-    let good = bearer(&json!({"role": "authenticated", "sub": "ann", "aud": "films"}));
-    let answer = http.ask("GET /rpc/who", &[("authorization", &good)]).await;
-    assert_eq!(answer.json(), json!("authenticated"));
-    let answer = http
-        .ask("GET /rpc/claim?key=sub", &[("authorization", &good)])
-        .await;
-    assert_eq!(answer.json(), json!("ann"));
-
-    let expired = bearer(&json!({"role": "authenticated", "exp": 1}));
-    let refused = http.ask("GET /films", &[("authorization", &expired)]).await;
-    assert_eq!(refused.fault(), (401, "PGRST301".to_owned()));
-    assert_eq!(refused.json()["message"], "JWT expired");
-    assert_eq!(
-        refused.header("www-authenticate"),
-        "Bearer error=\"invalid_token\", error_description=\"JWT expired\""
-    );
-    let foreign = bearer(&json!({"role": "postgres"}));
-    let refused = http.ask("GET /films", &[("authorization", &foreign)]).await;
-    assert_eq!(refused.status, 403, "{}", refused.text());
-}
-
-#[tokio::test]
-async fn without_an_anonymous_role_a_token_is_needed() {
-    let http = Http::start(&[]).await;
-    let refused = http.ask("GET /films", &[]).await;
-    assert_eq!(refused.fault(), (401, "PGRST302".to_owned()));
-    assert_eq!(refused.header("www-authenticate"), "Bearer");
-    let token = bearer(&json!({"role": "anon"}));
-    let answer = http
-        .ask("GET /films?limit=1", &[("authorization", &token)])
-        .await;
-    assert_eq!(answer.status, 200);
-}
+pub(crate) const ANONYMOUS: (&str, &str) = ("PGRST_DB_ANON_ROLE", "anon");
 
 #[tokio::test]
 async fn browsers_may_call() {
@@ -120,10 +83,33 @@ async fn browsers_may_call() {
         "Authorization, Content-Type, Accept, Accept-Language, Content-Language"
     );
     assert_eq!(answer.header("access-control-max-age"), "86400");
+    for header in ["access-control-expose-headers", "content-type", "allow"] {
+        assert_eq!(answer.header(header), "", "{header}");
+    }
+    // What a browser would not ask is OPTIONS of the API.
+    let strange = [asked[0], ("access-control-request-method", "BREW")];
+    for headers in [&asked[..1], &strange] {
+        let answer = http.ask("OPTIONS /keyless", headers).await;
+        assert_eq!(answer.header("allow"), "OPTIONS,GET,HEAD,POST,PATCH,DELETE");
+        assert_eq!(answer.header("access-control-allow-origin"), "*");
+        assert_eq!(answer.header("access-control-expose-headers"), "");
+    }
     let answer = http.ask("GET /films?limit=1", &asked[..1]).await;
     assert_eq!(answer.header("access-control-allow-origin"), "*");
     let exposed = answer.header("access-control-expose-headers");
-    assert!(exposed.contains("Content-Range"), "{exposed}");
+    assert_eq!(
+        exposed,
+        "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, Location, Server, \
+         Transfer-Encoding, Range-Unit"
+    );
+    let refused = http.ask("GET /nowhere", &asked[..1]).await;
+    assert_eq!(refused.header("access-control-allow-origin"), "*");
+    assert_eq!(
+        http.ask("GET /films?limit=1", &[])
+            .await
+            .header("access-control-allow-origin"),
+        ""
+    );
 
     let listed = (
         "PGRST_SERVER_CORS_ALLOWED_ORIGINS",
@@ -134,50 +120,11 @@ async fn browsers_may_call() {
         .ask("GET /films?limit=1", &[("origin", "http://b.org")])
         .await;
     assert_eq!(answer.header("access-control-allow-origin"), "http://b.org");
+    assert_eq!(answer.header("access-control-allow-credentials"), "true");
     let answer = http
         .ask("GET /films?limit=1", &[("origin", "http://c.org")])
         .await;
     assert_eq!(answer.header("access-control-allow-origin"), "");
-}
-
-#[tokio::test]
-async fn the_database_has_settings_too() {
-    let http = Http::start(&[("PGRST_DB_MAX_ROWS", "2")]).await;
-    let role = LoginRole::Authenticator.name(&http.project.project().id);
-    let set = format!(
-        "alter role {role} set pgrst.db_anon_role = 'anon'; \
-         alter role {role} set pgrst.db_max_rows = '1'; notify pgrst, 'reload config'"
-    );
-    // The server listens only after its first connection: the settings may be there already then.
-    http.project.execute(&set).await.unwrap();
-    let answer = http
-        .until("GET /films", |answer| answer.status == 200)
-        .await;
-    assert_eq!(answer.json().as_array().unwrap().len(), 1);
-    let more = format!("alter role {role} set pgrst.db_max_rows = '3'");
-    http.project.execute(&more).await.unwrap();
-    http.server.signal("-USR2");
-    let three = |answer: &Answer| answer.json().as_array().is_some_and(|rows| rows.len() == 3);
-    let answer = http.until("GET /films", three).await;
-    assert!(three(&answer), "{}", answer.text());
-}
-
-#[tokio::test]
-async fn a_function_sets_settings() {
-    let project = fixture().await;
-    let create = "create function configure() returns void language sql as \
-        $$ select set_config('pgrst.db_anon_role', 'anon', true) $$";
-    project.execute(create).await.unwrap();
-    let function = (
-        "PGRST_DB_PRE_CONFIG".to_owned(),
-        "public.configure".to_owned(),
-    );
-    let server = Server::start(&project, vec![function]).await;
-    let http = Http { project, server };
-    let answer = http
-        .until("GET /films?limit=1", |answer| answer.status == 200)
-        .await;
-    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
@@ -214,14 +161,34 @@ async fn answers_are_complete() {
         .await;
     assert_eq!(answer.header("x-request-id"), "123");
     assert!(answer.header("server").starts_with("ingot-rest/"));
-    assert!(answer.header("server-timing").starts_with("jwt;dur="));
+    let timing = answer.header("server-timing");
+    let stages: Vec<&str> = timing
+        .split(", ")
+        .map(|s| s.split(';').next().unwrap())
+        .collect();
+    assert_eq!(stages, ["jwt", "parse", "plan", "transaction", "response"]);
+    // A header that is to be sent back is, also if there is nothing in it.
+    let untraced = http.ask("GET /films?limit=1", &[]).await;
+    assert_eq!(untraced.headers.get("x-request-id").unwrap(), "");
     let head = http.ask("HEAD /films?limit=1", &[]).await;
     assert_eq!((head.status, head.body.len()), (200, 0));
     assert_eq!(head.header("content-range"), "0-0/*");
-    assert_eq!(http.ask("GET /films/1", &[]).await.status, 404);
-    assert_eq!(http.ask("GET /rpc/a/b", &[]).await.status, 404);
+    for nothing in ["/films/1", "/films/", "//films", "/rpc/a/b", "/rpc/who/"] {
+        let answer = http.ask(&format!("GET {nothing}"), &[]).await;
+        assert_eq!(
+            (answer.status, answer.json()),
+            (404, json!({})),
+            "{nothing}"
+        );
+    }
+    let nameless = http.ask("GET /rpc/", &[]).await;
+    assert_eq!(nameless.fault(), (404, "PGRST202".to_owned()));
     assert_eq!(http.ask("GET /", &[]).await.json(), json!("anon"));
     assert_eq!(http.ask("GET /%66ilms?limit=1", &[]).await.status, 200);
+    for path in ["/rpc/request_setting", "/rpc/request%5Fsetting"] {
+        let seen = http.ask(&format!("GET {path}?key=path"), &[]).await;
+        assert_eq!(seen.json(), json!(path), "as it came");
+    }
 }
 
 #[tokio::test]

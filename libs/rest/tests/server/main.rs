@@ -9,9 +9,11 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod auth;
 #[path = "../dialect/bare_writes.rs"]
 mod bare_writes;
 mod client;
+mod configuration;
 #[path = "../dialect/counts.rs"]
 mod counts;
 #[path = "../dialect/embedding.rs"]

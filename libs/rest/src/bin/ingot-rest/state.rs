@@ -129,7 +129,7 @@ pub(crate) async fn with_database(
     mut values: Values,
     database: &Database,
 ) -> anyhow::Result<Values> {
-    if !flag(&values, "db-config")? {
+    if !flag(&values, "db-config") {
         return Ok(values);
     }
     let names = Values::names_in_database();

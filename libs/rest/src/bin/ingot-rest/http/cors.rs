@@ -1,25 +1,30 @@
 //! Chapter "CORS": browsers may call from anywhere, unless origins are listed.
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Method, Request, StatusCode};
+use ::http::{Method, Request};
 
-use super::{Answer, answer};
+use super::Answer;
 
 const METHODS: &str = "GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD";
 const EXPOSED: &str = "Content-Encoding, Content-Location, Content-Range, Content-Type, Date, \
                        Location, Server, Transfer-Encoding, Range-Unit";
 const MAX_AGE: &str = "86400";
+/// Methods that a browser may ask about.
+const ASKABLE: [&str; 7] = ["GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "HEAD"];
 /// Headers that may be sent besides those that the browser asks about.
 const ALWAYS: &str = "Accept, Accept-Language, Content-Language";
 
 /// The answer to a question that a browser asks before a request.
 pub(super) fn preflight<B>(request: &Request<B>, origins: Option<&[String]>) -> Option<Answer> {
     let headers = request.headers();
-    let asks = headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if request.method() != Method::OPTIONS || !asks {
+    let method = headers.get(header::ACCESS_CONTROL_REQUEST_METHOD)?;
+    let may_be_asked = ASKABLE
+        .iter()
+        .any(|name| name.as_bytes() == method.as_bytes());
+    if request.method() != Method::OPTIONS || !may_be_asked {
         return None;
     }
-    let mut given = answer(StatusCode::OK, "text/plain", "");
+    let mut given = Answer::default();
     if !allow(headers, origins, given.headers_mut()) {
         return None;
     }
@@ -47,7 +52,8 @@ pub(super) fn preflight<B>(request: &Request<B>, origins: Option<&[String]>) -> 
     Some(given)
 }
 
-/// Lets a browser see the answer to a request that came from an origin.
+/// Lets a browser see the answer to a request that came from an origin, but not that to OPTIONS:
+/// what is to be said there is said already.
 pub(super) fn expose(asked: &HeaderMap, origins: Option<&[String]>, given: &mut HeaderMap) {
     if allow(asked, origins, given) {
         put(given, header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use ::http::{Request, StatusCode};
+use ::http::{Method, Request, StatusCode};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -19,6 +19,8 @@ use crate::token::Caller;
 /// Largest request body, in bytes.
 const MAX_BODY: usize = 256 << 20;
 const SERVER: &str = concat!("ingot-rest/", env!("CARGO_PKG_VERSION"));
+/// Seconds after which somebody may try again when the database is away.
+const RETRY_AFTER: &str = "1";
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
 /// Answers a request. Every failure is an answer too.
@@ -27,18 +29,24 @@ pub(super) async fn handle(state: &State, request: Request<Incoming>, peer: &str
     let settings = &running.settings;
     let line = Line::begin(settings.log_level, &request, peer);
     let asked = request.headers().clone();
+    let is_options = request.method() == Method::OPTIONS;
     let mut caller = None;
     let mut given = match cors::preflight(&request, settings.origins.as_deref()) {
         Some(answer) => answer,
         None => answer_request(&running, request, &mut caller).await,
     };
+    let unavailable = given.status() == StatusCode::SERVICE_UNAVAILABLE;
     let headers = given.headers_mut();
-    cors::expose(&asked, settings.origins.as_deref(), headers);
+    if !is_options {
+        cors::expose(&asked, settings.origins.as_deref(), headers);
+    }
     headers.insert(header::SERVER, HeaderValue::from_static(SERVER));
-    if let Some(name) = &settings.trace_header
-        && let Some(value) = asked.get(name)
-    {
-        headers.insert(name.clone(), value.clone());
+    if unavailable {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+    }
+    if let Some(name) = &settings.trace_header {
+        let value = asked.get(name).cloned();
+        headers.insert(name.clone(), value.unwrap_or(HeaderValue::from_static("")));
     }
     line.end(&given, caller.as_ref());
     given
@@ -50,6 +58,13 @@ async fn answer_request(
     who: &mut Option<Caller>,
 ) -> Answer {
     let (parts, body) = request.into_parts();
+    let started = Instant::now();
+    let session = session(running, &parts.headers, who);
+    let verified = started.elapsed();
+    let mut session = match session {
+        Ok(session) => session,
+        Err(error) => return of(Response::from(error)),
+    };
     let Some(target) = target(running, parts.uri.path()) else {
         return answer(
             StatusCode::NOT_FOUND,
@@ -64,13 +79,10 @@ async fn answer_request(
             format!("The body is larger than {MAX_BODY} bytes, or it did not arrive"),
         );
     };
-    let started = Instant::now();
-    let session = session(running, &parts.headers, who);
-    let verified = started.elapsed();
-    let session = match session {
-        Ok(session) => session,
-        Err(error) => return of(Response::from(error)),
-    };
+    if !names(parts.uri.path(), &target) {
+        let path = ("request.path".to_owned(), parts.uri.path().to_owned());
+        session.settings.push(path);
+    }
     let request = ingot_rest::Request {
         method: parts.method,
         target,
@@ -109,24 +121,30 @@ fn session(
     Ok(session)
 }
 
-/// What a path names: `/`, `/<relation>` or `/rpc/<function>`.
+/// What a path names: `/`, `/<relation>` or `/rpc/<function>`, and nothing behind it.
 fn target(running: &Running, path: &str) -> Option<Target> {
-    let path = path.strip_prefix('/')?;
-    let path = path.strip_suffix('/').unwrap_or(path);
-    let decoded = |text| {
-        percent_decode_str(text)
-            .decode_utf8()
-            .ok()
-            .map(String::from)
+    let decoded = |text: &str| {
+        let text = percent_decode_str(text).decode_utf8();
+        text.ok().map(String::from)
     };
-    match path.split_once('/') {
-        None if path.is_empty() => match &running.settings.root_function {
+    let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+    match segments.as_slice() {
+        [""] => match &running.settings.root_function {
             Some(function) => Some(Target::Function(function.clone())),
             None => Some(Target::Root),
         },
-        None => decoded(path).map(Target::Relation),
-        Some(("rpc", name)) if !name.contains('/') => decoded(name).map(Target::Function),
-        Some(_) => None,
+        ["rpc", name] => decoded(name).map(Target::Function),
+        [name] => decoded(name).map(Target::Relation),
+        _ => None,
+    }
+}
+
+/// The path is what the engine itself takes for the path of this target.
+fn names(path: &str, target: &Target) -> bool {
+    match target {
+        Target::Root => path == "/",
+        Target::Relation(name) => path.strip_prefix('/') == Some(name.as_str()),
+        Target::Function(name) => path.strip_prefix("/rpc/") == Some(name.as_str()),
     }
 }
 

@@ -5,6 +5,7 @@ mod names;
 mod sources;
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -13,6 +14,8 @@ use ingot_rest::{EngineSettings, OpenApiMode, TransactionEnding};
 pub(crate) use database::Database;
 pub(crate) use names::SETTINGS;
 pub(crate) use sources::Values;
+
+use sources::truth;
 
 use crate::token::Verifier;
 
@@ -71,15 +74,15 @@ impl Settings {
             anonymous: text("db-anon-role"),
             verifier: Verifier::new(
                 secret(&values)?.as_deref(),
-                flag(&values, "jwt-secret-is-base64")?,
+                flag(&values, "jwt-secret-is-base64"),
                 text("jwt-aud"),
                 values.get("jwt-role-claim-key").unwrap_or_default(),
             )?,
             app: values.app.clone().into_iter().collect(),
-            root_function: text("db-root-spec"),
+            root_function: values.get("db-root-spec").map(without_schema),
             trace_header: trace_header.transpose().context("server-trace-header")?,
             origins: text("server-cors-allowed-origins").map(|list| items(&list)),
-            shows_values: flag(&values, "admin-server-config-enabled")?,
+            shows_values: flag(&values, "admin-server-config-enabled"),
             answer_memory: mebibytes(&values, "ingot-answer-memory")?,
             log_level: log_level(values.get("log-level").unwrap_or_default())?,
             values,
@@ -106,27 +109,35 @@ impl Listening {
 }
 
 fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
-    let list = |name: &str| items(values.get(name).unwrap_or_default());
+    // An empty list is one, too.
+    let list = |name: &str| {
+        items(
+            values
+                .given(name)
+                .or_else(|| values.get(name))
+                .unwrap_or_default(),
+        )
+    };
     let seconds = |name: &str| required(values, name).map(Duration::from_secs);
-    let prepared = flag(values, "db-prepared-statements")?;
-    let listens = flag(values, "db-channel-enabled")?;
+    let prepared = flag(values, "db-prepared-statements");
+    let listens = flag(values, "db-channel-enabled");
     let defaults = EngineSettings::default();
     Ok(EngineSettings {
-        schemas: list("db-schemas"),
+        schemas: items(values.get("db-schemas").unwrap_or_default()),
         extra_search_path: list("db-extra-search-path"),
         max_rows: optional(values, "db-max-rows")?,
         max_response_bytes: Some(mebibytes(values, "ingot-max-answer")?),
-        aggregates_enabled: flag(values, "db-aggregates-enabled")?,
-        plan_enabled: flag(values, "db-plan-enabled")?,
-        server_timing: flag(values, "server-timing-enabled")?,
+        aggregates_enabled: flag(values, "db-aggregates-enabled"),
+        plan_enabled: flag(values, "db-plan-enabled"),
+        server_timing: flag(values, "server-timing-enabled"),
         openapi_mode: match values.get("openapi-mode").unwrap_or_default() {
             "follow-privileges" => OpenApiMode::FollowPrivileges,
             "ignore-privileges" => OpenApiMode::IgnorePrivileges,
             "disabled" => OpenApiMode::Disabled,
             other => bail!("openapi-mode cannot be {other:?}"),
         },
-        openapi_server_uri: Some(public_address(values)),
-        openapi_security: flag(values, "openapi-security-active")?,
+        openapi_server_uri: Some(public_address(values)?),
+        openapi_security: flag(values, "openapi-security-active"),
         transaction_ending: match values.get("db-tx-end").unwrap_or_default() {
             "commit" => TransactionEnding::Commit,
             "commit-allow-override" => TransactionEnding::CommitAllowOverride,
@@ -154,10 +165,22 @@ fn engine(values: &Values) -> anyhow::Result<EngineSettings> {
     })
 }
 
+/// A function is looked for in the schema that a request asks for, whatever schema is named here.
+fn without_schema(name: &str) -> String {
+    let (_, function) = name.split_once('.').unwrap_or(("", name));
+    function.to_owned()
+}
+
 /// Where clients reach the API, as far as we know.
-fn public_address(values: &Values) -> String {
+fn public_address(values: &Values) -> anyhow::Result<String> {
     if let Some(uri) = values.get("openapi-server-proxy-uri") {
-        return uri.to_owned();
+        let parsed = uri.parse::<http::Uri>().ok();
+        let parsed = parsed.filter(|parsed| {
+            matches!(parsed.scheme_str(), Some("http" | "https")) && parsed.host().is_some()
+        });
+        parsed
+            .context("openapi-server-proxy-uri must be like https://example.com:8443/basePath")?;
+        return Ok(uri.to_owned());
     }
     let host = values.get("server-host").unwrap_or_default();
     let host = if host.starts_with(['*', '!']) {
@@ -165,10 +188,8 @@ fn public_address(values: &Values) -> String {
     } else {
         host
     };
-    format!(
-        "http://{host}:{}",
-        values.get("server-port").unwrap_or_default()
-    )
+    let port = values.get("server-port").unwrap_or_default();
+    Ok(format!("http://{host}:{port}"))
 }
 
 /// The secret, from a file if it begins with `@`.
@@ -193,24 +214,37 @@ fn items(list: &str) -> Vec<String> {
         .collect()
 }
 
-pub(crate) fn flag(values: &Values, name: &str) -> anyhow::Result<bool> {
-    match values.get(name).unwrap_or_default().to_lowercase().as_str() {
-        "true" | "yes" | "on" | "1" => Ok(true),
-        "false" | "no" | "off" | "0" => Ok(false),
-        other => bail!("{name} must be true or false, not {other:?}"),
+/// True or false. What is neither has no effect, as with PostgREST, but that is said.
+pub(crate) fn flag(values: &Values, name: &str) -> bool {
+    let text = values.get(name).unwrap_or_default();
+    truth(text).unwrap_or_else(|| {
+        crate::say(&format!("{name} must be true or false, not {text:?}"));
+        truth(default(name)).unwrap_or_default()
+    })
+}
+
+/// A number, if one is set. What is none has no effect, as with PostgREST, but that is said.
+fn optional<T: FromStr>(values: &Values, name: &str) -> anyhow::Result<Option<T>> {
+    let Some(text) = values.get(name) else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(number) => Ok(Some(number)),
+        Err(_) if text.trim().parse::<i128>().is_ok() => bail!("{name} cannot be {text}"),
+        Err(_) => {
+            crate::say(&format!("{name} must be a number, not {text:?}"));
+            Ok(default(name).parse().ok())
+        }
     }
 }
 
-fn optional<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result<Option<T>> {
-    let number = values.get(name).map(|value| {
-        let read = value.parse().ok();
-        read.with_context(|| format!("{name} cannot be {value:?}"))
-    });
-    number.transpose()
+fn required<T: FromStr>(values: &Values, name: &str) -> anyhow::Result<T> {
+    optional(values, name)?.with_context(|| format!("{name} is missing"))
 }
 
-fn required<T: std::str::FromStr>(values: &Values, name: &str) -> anyhow::Result<T> {
-    optional(values, name)?.with_context(|| format!("{name} is missing"))
+fn default(name: &str) -> &'static str {
+    let default = names::setting(name).and_then(|setting| setting.default);
+    default.unwrap_or_default()
 }
 
 fn mebibytes(values: &Values, name: &str) -> anyhow::Result<u64> {

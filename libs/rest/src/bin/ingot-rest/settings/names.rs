@@ -60,7 +60,7 @@ settings! {
     "db-pre-config" = None, true, "Function that sets settings";
     "db-pre-request" ["pre-request"] = None, true, "Function to call before the statement of every request";
     "db-prepared-statements" = Some("true"), true, "Prepare statements; not behind a pooler in transaction mode";
-    "db-root-spec" = None, true, "Function that answers at the root instead of OpenAPI";
+    "db-root-spec" ["root-spec"] = None, true, "Function that answers at the root instead of OpenAPI";
     "db-schemas" ["db-schema"] = Some("public"), true, "Schemas that are reachable; the first is the default";
     "db-tx-end" = Some("commit"), true, "commit, commit-allow-override, rollback or rollback-allow-override";
     "db-uri" = Some("postgresql://"), false, "Connection string; what it leaves out comes from PG* variables";

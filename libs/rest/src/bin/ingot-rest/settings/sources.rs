@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 use ingot_config::Environment;
 
-use super::names::{APP_SETTINGS, SETTINGS, setting};
+use super::names::{APP_SETTINGS, SETTINGS, Setting, setting};
 
 /// Settings as text, and what nobody understands.
 #[derive(Debug, Clone, Default)]
@@ -22,10 +22,14 @@ pub(crate) struct Values {
 impl Values {
     /// The value of a setting or its default.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let given = self.known.get(name).map(String::as_str);
         // An empty value is as good as none.
-        let given = given.filter(|value| !value.is_empty());
+        let given = self.given(name).filter(|value| !value.is_empty());
         given.or_else(|| setting(name)?.default)
+    }
+
+    /// The value of a setting as it was given, also if it is empty.
+    pub(crate) fn given(&self, name: &str) -> Option<&str> {
+        self.known.get(name).map(String::as_str)
     }
 
     fn put(&mut self, name: &str, value: String) {
@@ -72,7 +76,7 @@ impl Values {
             };
             match name.strip_prefix("APP_SETTINGS_") {
                 Some(app) => {
-                    let name = format!("{APP_SETTINGS}{}", app.to_lowercase());
+                    let name = format!("{APP_SETTINGS}{app}");
                     self.app.insert(name, value.to_owned());
                 }
                 None => self.put(&name.replace('_', "-").to_lowercase(), value.to_owned()),
@@ -99,17 +103,49 @@ impl Values {
     pub(crate) fn dump(&self) -> String {
         let mut lines = Vec::new();
         for setting in SETTINGS {
-            let value = self.get(setting.name).unwrap_or_default();
+            let value = shown(setting, self.get(setting.name).unwrap_or_default());
             let plain = value.parse::<u64>().is_ok() || value == "true" || value == "false";
-            lines.push(if plain {
+            lines.push(if plain && setting.name != "server-unix-socket-mode" {
                 format!("{} = {value}", setting.name)
             } else {
-                format!("{} = {}", setting.name, quoted(value))
+                format!("{} = {}", setting.name, quoted(&value))
             });
         }
         let app = self.app.iter();
         lines.extend(app.map(|(name, value)| format!("{name} = {}", quoted(value))));
         lines.join("\n") + "\n"
+    }
+}
+
+/// A value in its usual form, whatever form it was given in.
+fn shown(setting: &Setting, value: &str) -> String {
+    const LISTS: [&str; 4] = [
+        "db-extra-search-path",
+        "db-hoisted-tx-settings",
+        "db-schemas",
+        "server-cors-allowed-origins",
+    ];
+    let default = setting.default.unwrap_or_default();
+    if let Some(otherwise) = truth(default).filter(|_| default.parse::<u64>().is_err()) {
+        return truth(value).unwrap_or(otherwise).to_string();
+    }
+    if default.parse::<u64>().is_ok() && value.parse::<u64>().is_err() {
+        return default.to_owned();
+    }
+    if LISTS.contains(&setting.name) {
+        let items: Vec<&str> = value.split(',').map(str::trim).collect();
+        return items.join(",");
+    }
+    value.to_owned()
+}
+
+/// `true` and `false` in any case, quoted or not; a number above zero is true.
+pub(crate) fn truth(text: &str) -> Option<bool> {
+    let letters: String = text.chars().filter(|c| c.is_alphabetic()).collect();
+    match letters.to_lowercase().as_str() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => text.trim().parse::<i64>().ok().map(|number| number > 0),
     }
 }
 
@@ -193,11 +229,53 @@ mod tests {
         assert_eq!(values.get("jwt-role-claim-key"), Some(".role"));
         assert_eq!(values.get("jwt-secret"), None);
         assert_eq!(values.app["app.settings.secret"], "hush$");
-        assert_eq!(values.app["app.settings.flavour"], "sour");
+        assert_eq!(values.app["app.settings.FLAVOUR"], "sour");
         assert_eq!(values.unknown, ["nonsense", "odd"]);
         values.overlay(vec![("db_schemas".to_owned(), "c".to_owned())]);
         assert_eq!(values.get("db-schemas"), Some("c"));
         assert!(values.dump().contains("db-schemas = \"c\"\n"));
+    }
+
+    #[test]
+    fn values_are_dumped_in_their_usual_form() {
+        let given = Environment::from_pairs([
+            ("PGRST_DB_SCHEMAS", "a ,  b"),
+            ("PGRST_DB_PLAN_ENABLED", "TRUE"),
+            ("PGRST_SERVER_TIMING_ENABLED", "1"),
+            ("PGRST_ROOT_SPEC", "root"),
+            ("PGRST_DB_EXTRA_SEARCH_PATH", ""),
+            ("PGRST_APP_SETTINGS_Word", "say \"a\""),
+        ]);
+        let dump = Values::read(None, &given).unwrap().dump();
+        for line in [
+            "db-schemas = \"a,b\"",
+            "db-plan-enabled = true",
+            "server-timing-enabled = true",
+            "db-root-spec = \"root\"",
+            "db-pool = 10",
+            "db-hoisted-tx-settings = \"statement_timeout,plan_filter.statement_cost_limit,\
+             default_transaction_isolation\"",
+            "server-unix-socket-mode = \"660\"",
+            "db-max-rows = \"\"",
+            "app.settings.Word = \"say \\\"a\\\"\"",
+        ] {
+            assert!(dump.lines().any(|dumped| dumped == line), "{line}: {dump}");
+        }
+    }
+
+    #[test]
+    fn truth_comes_in_many_forms() {
+        for (text, expected) in [
+            ("True", Some(true)),
+            ("\"false\"", Some(false)),
+            ("1", Some(true)),
+            ("0", Some(false)),
+            ("-1", Some(false)),
+            ("yes", None),
+            ("", None),
+        ] {
+            assert_eq!(truth(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `jwt-secret`: a passphrase, a JSON web key, or a set of them (RFC 7517).
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, engine::DecodePaddingMode};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey};
 
-/// Shortest passphrase, in characters.
+/// Shortest passphrase that is good for anything, in bytes.
 const SHORTEST: usize = 32;
 
 /// Base64 as it comes, with or without padding.
@@ -34,7 +34,7 @@ impl Key {
         Self {
             id: None,
             verifies: DecodingKey::from_secret(bytes),
-            algorithms: vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],
+            algorithms: for_secret_of(bytes.len()),
         }
     }
 
@@ -43,7 +43,9 @@ impl Key {
         let stated = jwk.common.key_algorithm;
         let stated = stated.and_then(|algorithm| algorithm.to_string().parse().ok());
         let possible = match &jwk.algorithm {
-            Parameters::OctetKey(_) => vec![Algorithm::HS256, Algorithm::HS384, Algorithm::HS512],
+            Parameters::OctetKey(secret) => {
+                for_secret_of(secret.value.trim_end_matches('=').len() * 3 / 4)
+            }
             Parameters::RSA(_) => vec![
                 Algorithm::RS256,
                 Algorithm::RS384,
@@ -61,39 +63,54 @@ impl Key {
         Ok(Self {
             id: jwk.common.key_id.clone(),
             verifies: DecodingKey::from_jwk(jwk)?,
-            algorithms: stated.map_or(possible, |stated| vec![stated]),
+            algorithms: match stated {
+                Some(stated) => possible.into_iter().filter(|a| *a == stated).collect(),
+                None => possible,
+            },
         })
     }
 }
 
+/// Algorithms for which a secret of so many bytes is long enough: a hash's own length (RFC 7518).
+fn for_secret_of(length: usize) -> Vec<Algorithm> {
+    let known = [
+        (32, Algorithm::HS256),
+        (48, Algorithm::HS384),
+        (64, Algorithm::HS512),
+    ];
+    let enough = known.iter().filter(|(needed, _)| length >= *needed);
+    enough.map(|(_, algorithm)| *algorithm).collect()
+}
+
 /// Reads the setting.
 pub(super) fn read(secret: &str, is_base64: bool) -> anyhow::Result<Vec<Key>> {
-    if let Ok(set) = serde_json::from_str::<JwkSet>(secret) {
-        let keys = set.keys.iter().map(Key::of_jwk);
-        return keys
-            .collect::<Result<_, _>>()
-            .context("jwt-secret has an unusable key");
-    }
-    if let Ok(jwk) = serde_json::from_str::<Jwk>(secret) {
-        let key = Key::of_jwk(&jwk).context("jwt-secret is an unusable key")?;
-        return Ok(vec![key]);
-    }
-    if is_base64 {
+    let bytes = if is_base64 {
         // Both alphabets are taken, and a dot for padding, as from a URL.
         let standard = secret
             .trim()
             .replace('-', "+")
             .replace('_', "/")
             .replace('.', "=");
-        let bytes = LENIENT
+        LENIENT
             .decode(standard)
-            .context("jwt-secret is not base64")?;
-        return Ok(vec![Key::of_passphrase(&bytes)]);
+            .context("jwt-secret is not base64")?
+    } else {
+        secret.as_bytes().to_vec()
+    };
+    if let Ok(set) = serde_json::from_slice::<JwkSet>(&bytes) {
+        let keys = set.keys.iter().map(Key::of_jwk);
+        return keys
+            .collect::<Result<_, _>>()
+            .context("jwt-secret has an unusable key");
     }
-    let enough = secret.chars().count() >= SHORTEST;
-    ensure!(
-        enough,
-        "jwt-secret must have at least {SHORTEST} characters"
-    );
-    Ok(vec![Key::of_passphrase(secret.as_bytes())])
+    if let Ok(jwk) = serde_json::from_slice::<Jwk>(&bytes) {
+        let key = Key::of_jwk(&jwk).context("jwt-secret is an unusable key")?;
+        return Ok(vec![key]);
+    }
+    if bytes.len() < SHORTEST {
+        crate::say(&format!(
+            "jwt-secret is shorter than {SHORTEST} bytes: no token can be verified with it"
+        ));
+    }
+    Ok(vec![Key::of_passphrase(&bytes)])
 }

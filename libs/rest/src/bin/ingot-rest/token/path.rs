@@ -54,15 +54,13 @@ impl Path {
         Ok(Self(steps))
     }
 
-    /// What is there, if it is text and not empty.
-    pub(super) fn find(&self, claims: &Value) -> Option<String> {
+    /// What is there.
+    pub(super) fn find(&self, claims: &Value) -> Option<Value> {
         let mut here = claims.clone();
         for step in &self.0 {
             here = step.take(here)?;
         }
-        here.as_str()
-            .filter(|role| !role.is_empty())
-            .map(str::to_owned)
+        Some(here)
     }
 }
 
@@ -169,9 +167,9 @@ mod tests {
             (".postgrest.wlcg[1][:]", "/groupb/"),
         ] {
             let found = Path::parse(path).unwrap().find(&claims);
-            assert_eq!(found.as_deref(), Some(role), "{path}");
+            assert_eq!(found, Some(json!(role)), "{path}");
         }
-        for path in [".none", ".postgrest", ".postgrest.roles[7]", ".role[11:2]"] {
+        for path in [".none", ".role.key", ".postgrest.roles[7]", ".postgrest[0]"] {
             assert_eq!(Path::parse(path).unwrap().find(&claims), None, "{path}");
         }
         for path in ["", "role", ".", ".a[", ".a[x]", ".a[?(@ ~ \"x\")]", ".\"a"] {
