@@ -76,7 +76,7 @@ const DEFINED: &str = "select string_agg(line, E'\n' order by line) from (
 ) as defined (line)";
 
 /// What a database has: a line for the rows of each table, and one for each thing that is defined.
-async fn state(database: &str) -> BTreeSet<String> {
+pub(crate) async fn state(database: &str) -> BTreeSet<String> {
     let mut connection = superuser(database).await;
     let tables: Vec<(String, String)> = query_as(TABLES).fetch_all(&mut connection).await.unwrap();
     let defined: String = query_scalar(DEFINED)
@@ -96,7 +96,7 @@ async fn state(database: &str) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn same(one: &BTreeSet<String>, other: &BTreeSet<String>) {
+pub(crate) fn same(one: &BTreeSet<String>, other: &BTreeSet<String>) {
     let differing: Vec<_> = one.symmetric_difference(other).collect();
     assert!(differing.is_empty(), "{differing:#?}");
 }
@@ -105,7 +105,7 @@ fn has(state: &BTreeSet<String>, begin: &str) -> bool {
     state.iter().any(|line| line.starts_with(begin))
 }
 
-async fn superuser(database: &str) -> PgConnection {
+pub(crate) async fn superuser(database: &str) -> PgConnection {
     let servers = test_servers().await.unwrap();
     PgConnection::connect_with(&servers.superuser_options(database))
         .await
@@ -170,7 +170,7 @@ impl Desk {
     }
 }
 
-fn ingot(environment: &Environment, command: &str, arguments: &[&Path]) -> Output {
+pub(crate) fn ingot(environment: &Environment, command: &str, arguments: &[&Path]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_ingot"))
         .arg(command)
         .args(arguments)
@@ -181,7 +181,7 @@ fn ingot(environment: &Environment, command: &str, arguments: &[&Path]) -> Outpu
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

@@ -6,6 +6,7 @@
     reason = "a failed step of a test is a failed test"
 )]
 
+mod adopted;
 mod backup;
 mod by_name;
 mod check;
