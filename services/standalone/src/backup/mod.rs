@@ -1,18 +1,18 @@
 //! `ingot backup` and `ingot restore`: all of a project in one stream, and back into a database of
 //! its own.
 //!
-//! `frames` is the signed stream, `contents` what it says about itself; `make` and `restore` go
-//! through its parts. What is in them is the migration service's to know, for the platform's rows,
-//! and the api's, for the project's objects.
+//! `frames` is the signed stream, `contents` what it says about itself, `target` the file; `make` and
+//! `restore` go through its parts. What is in them is the migration service's to know, for the
+//! platform's rows, and the api's, for the project's objects.
 
 mod contents;
 mod frames;
 mod make;
 mod meter;
 mod restore;
+mod target;
 
 use std::io::IsTerminal;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -28,6 +28,7 @@ use tokio::io::{AsyncRead, BufReader, BufWriter};
 
 use self::make::Written;
 use self::meter::Meter;
+use self::target::Target;
 use crate::console::progress;
 
 /// Bytes between the program and a file.
@@ -96,39 +97,11 @@ pub(crate) async fn back_up(
     Ok(())
 }
 
-async fn write_file(config: &Config, target: &Path) -> anyhow::Result<Written> {
-    let free = || {
-        ensure!(
-            !target.exists(),
-            "{} is there already: name another file",
-            target.display()
-        );
-        Ok(())
-    };
-    free()?;
-    let mut unfinished = target.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = PathBuf::from(unfinished);
-    let written = async {
-        // It has hashes of passwords.
-        let file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&unfinished)
-            .with_context(|| format!("{} cannot be written", unfinished.display()))?;
-        let (file, written) = write(config, fs::File::from_std(file)).await?;
-        file.sync_all().await?;
-        free()?;
-        fs::rename(&unfinished, target).await?;
-        anyhow::Ok(written)
-    }
-    .await;
-    if written.is_err() {
-        fs::remove_file(&unfinished).await.ok();
-    }
-    written
+async fn write_file(config: &Config, path: &Path) -> anyhow::Result<Written> {
+    let target = Target::begin(path)?;
+    let (_, written) = write(config, fs::File::from_std(target.file()?)).await?;
+    target.publish()?;
+    Ok(written)
 }
 
 async fn write<W: tokio::io::AsyncWrite + Unpin>(
