@@ -18,7 +18,7 @@ use ingot_project::{Project, ProjectId};
 use ingot_telemetry::HeaderCarrier;
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
@@ -37,8 +37,11 @@ const IDLE_BEAT: Duration = Duration::from_millis(500);
 const BUSY_BEAT: Duration = Duration::from_millis(250);
 /// A heartbeat that takes longer to come back means that nothing else comes either.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause between looks at what was committed, while the log is not open yet.
+/// Pause between looks at what was committed, while the log is not open.
 const LOOK: Duration = Duration::from_millis(200);
+/// Pauses between attempts to open the log; there is no last attempt.
+const FIRST_LOG_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_LOG_PAUSE: Duration = Duration::from_secs(15);
 /// How often it is looked how much of the log PostgreSQL keeps.
 const LOG_LOOK: Duration = Duration::from_secs(5);
 /// How long the bus may take at a stop to confirm what is under way.
@@ -123,28 +126,74 @@ impl Delivery {
         ended
     }
 
-    /// Opens the log where messages are heard of there. It may have to wait for transactions under
-    /// way; what commits meanwhile is looked up.
+    /// Opens the log where messages are heard of there. That may have to wait for transactions under
+    /// way, or for somebody to mend what is wrong; what commits meanwhile is looked up.
     async fn open_log(&mut self, project: &Arc<Project>) -> Result<(), sqlx::Error> {
-        let Some(opening) = self.leadership.opening_log(project) else {
-            return Ok(());
-        };
-        let mut opening = pin!(opening);
-        let log = loop {
-            match timeout(LOOK, &mut opening).await {
-                Ok(opened) => break opened?,
-                Err(_elapsed) => {
-                    self.catch_up().await?;
-                    self.show().await?;
+        let mut pause = FIRST_LOG_PAUSE;
+        while let Some(opening) = self.leadership.opening_log(project) {
+            self.status.opening_log();
+            match self.look_up_until(opening).await? {
+                Ok(log) => {
+                    self.status.opened_log();
+                    self.leadership.follow_log(log);
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        project = %self.project, %error, ?pause,
+                        "messages are looked up until the log can be read"
+                    );
+                    self.status.cannot_open_log(&error);
+                    self.look_up_until(sleep(pause)).await?;
+                    pause = (pause * 2).min(LONGEST_LOG_PAUSE);
                 }
             }
-        };
-        self.leadership.follow_log(log);
+        }
         Ok(())
     }
 
-    /// Publishes what was committed since the saved snapshot.
+    /// Publishes what commits while `waiting` takes, now and then.
+    async fn look_up_until<T>(
+        &mut self,
+        waiting: impl Future<Output = T>,
+    ) -> Result<T, sqlx::Error> {
+        let mut waiting = pin!(waiting);
+        loop {
+            match timeout(LOOK, &mut waiting).await {
+                Ok(done) => return Ok(done),
+                Err(_elapsed) => {
+                    self.publish_missed().await?;
+                    self.show().await?;
+                    self.hear_besides().await?;
+                }
+            }
+        }
+    }
+
+    /// What the connection hears although messages are not heard of there.
+    async fn hear_besides(&mut self) -> Result<(), sqlx::Error> {
+        let mut permissions_changed = false;
+        while let Some(heard) = self.leadership.hear_now() {
+            permissions_changed |= heard? == Heard::Permissions;
+        }
+        if permissions_changed {
+            self.tell_of_permissions().await;
+        }
+        Ok(())
+    }
+
+    /// Publishes what was committed since the saved snapshot, at the begin of a term.
     async fn catch_up(&mut self) -> Result<(), sqlx::Error> {
+        let count = self.publish_missed().await?;
+        if count > 0 {
+            tracing::info!(project = %self.project, count, "caught up");
+        }
+        Ok(())
+    }
+
+    /// Publishes what was committed since the saved snapshot, and saves another one. Returns how
+    /// many messages that were.
+    async fn publish_missed(&mut self) -> Result<usize, sqlx::Error> {
         let connection = self.leadership.connection();
         let (from, upto) = answered(store::delivered_and_now(connection)).await?;
         let mut after = 0;
@@ -162,12 +211,13 @@ impl Delivery {
                 self.publish(batch, &from).await?;
             }
         }
-        staying(&mut self.leadership, self.publisher.flush()).await?;
-        if count > 0 {
-            tracing::info!(project = %self.project, count, "caught up");
+        // The first look saves one in any case: until then, there may be none.
+        if count > 0 || self.delivered.is_empty() {
+            staying(&mut self.leadership, self.publisher.flush()).await?;
+            self.delivered = upto;
+            self.save().await?;
         }
-        self.delivered = upto;
-        self.save().await
+        Ok(count)
     }
 
     async fn follow(&mut self) -> Result<(), sqlx::Error> {

@@ -1,7 +1,7 @@
 //! What health checks and metrics tell about a relay.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ingot_bus::Bus;
 use ingot_http::{Check, Health};
@@ -38,6 +38,8 @@ pub(crate) struct Status {
     role: AtomicU8,
     failure: Mutex<Option<String>>,
     last: Mutex<Option<Uuid>>,
+    /// Why the log cannot be read, where it should be.
+    log_failure: Mutex<Option<String>>,
 }
 
 impl Status {
@@ -47,11 +49,16 @@ impl Status {
             role: AtomicU8::new(Role::Connecting as u8),
             failure: Mutex::new(None),
             last: Mutex::new(None),
+            log_failure: Mutex::new(None),
         })
     }
 
     pub(super) fn become_role(&self, role: Role) {
         self.role.store(role as u8, Ordering::Release);
+        if role != Role::Active {
+            // What another relay finds is its own to tell.
+            *self.log_failure() = None;
+        }
         metrics::gauge!("realtime_relay_active", "project" => self.project.to_string())
             .set(f64::from(u8::from(role == Role::Active)));
     }
@@ -65,6 +72,32 @@ impl Status {
         #[allow(clippy::cast_precision_loss, reason = "a batch is small")]
         metrics::gauge!("realtime_relay_lag_messages", "project" => self.project.to_string())
             .set(count as f64);
+    }
+
+    /// Messages are looked up until the log is open.
+    pub(super) fn opening_log(&self) {
+        self.tell_of_log(false);
+    }
+
+    /// The log cannot be read: messages are looked up for longer.
+    pub(super) fn cannot_open_log(&self, error: &sqlx::Error) {
+        *self.log_failure() = Some(error.to_string());
+    }
+
+    pub(super) fn opened_log(&self) {
+        *self.log_failure() = None;
+        self.tell_of_log(true);
+    }
+
+    fn tell_of_log(&self, open: bool) {
+        metrics::gauge!("realtime_relay_log_open", "project" => self.project.to_string())
+            .set(f64::from(u8::from(open)));
+    }
+
+    fn log_failure(&self) -> MutexGuard<'_, Option<String>> {
+        self.log_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// PostgreSQL keeps so many bytes of its log for us, and would keep so many more.
@@ -105,7 +138,11 @@ impl Status {
 
     fn describe(&self) -> Value {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        json!({ "role": self.role().as_str(), "lastMessage": last })
+        let role = self.role().as_str();
+        match self.log_failure().as_ref() {
+            None => json!({ "role": role, "lastMessage": last }),
+            Some(failure) => json!({ "role": role, "lastMessage": last, "log": failure }),
+        }
     }
 }
 

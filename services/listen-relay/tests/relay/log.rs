@@ -2,8 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use futures::StreamExt;
+use ingot_bus::Invalidation;
 use ingot_schema::RealtimeSource;
+use ingot_testkit::TestService;
+use reqwest::Method;
+use serde_json::Value;
 use sqlx::postgres::PgListener;
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -128,6 +133,55 @@ async fn messages_do_not_wait_for_the_log() -> anyhow::Result<()> {
     relay.stop().await
 }
 
+#[tokio::test]
+async fn messages_arrive_although_the_log_cannot_be_read() -> anyhow::Result<()> {
+    let scene = Scene::new(RealtimeSource::Wal).await?;
+    scene.let_read(false).await?;
+    let mut room = scene.join("orders").await?;
+    let mut sql = scene.project.superuser().await?;
+    let mut permissions = scene.bus.invalidations(&scene.project.project().id).await?;
+    publish(&mut sql, "orders", 1).await?;
+    let relay = scene.relay().await?;
+    for n in 1..=5 {
+        assert_eq!(numbers(&mut room, 1).await?, [n]);
+        publish(&mut sql, "orders", i32::try_from(n)? + 1).await?;
+    }
+    let told = told_of_log(&relay).await?;
+    ensure!(
+        told.as_str()
+            .is_some_and(|told| told.contains("the log cannot be read")),
+        "{told}"
+    );
+    // Nobody else tells nodes that channels have changed.
+    scene
+        .project
+        .execute("update realtime.channels set enabled = enabled")
+        .await?;
+    let heard = tokio::time::timeout(PATIENCE, permissions.next()).await?;
+    assert_eq!(heard, Some(Invalidation::Channels));
+
+    scene.let_read(true).await?;
+    reader(&mut sql).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [6]);
+    for n in 7..=9 {
+        publish(&mut sql, "orders", n).await?;
+    }
+    assert_eq!(numbers(&mut room, 3).await?, [7, 8, 9]);
+    nothing_more(&mut room).await?;
+    assert_eq!(told_of_log(&relay).await?, Value::Null);
+    relay.stop().await
+}
+
+/// What the health of a relay that is ready says about the log.
+async fn told_of_log(relay: &TestService) -> anyhow::Result<Value> {
+    let answer = relay.request(Method::GET, "/readyz").send().await?;
+    ensure!(answer.status() == 200, "{}", answer.status());
+    let answer: Value = answer.json().await?;
+    let relays = answer.get("relays").and_then(Value::as_object);
+    let (_, relay) = relays.and_then(|it| it.iter().next()).context("no relay")?;
+    Ok(relay.get("log").cloned().unwrap_or_default())
+}
+
 /// Whether a slot is still being made: it does not know yet where it begins.
 async fn other_slot_waits(sql: &mut PgConnection) -> anyhow::Result<bool> {
     Ok(sqlx::query_scalar(
@@ -181,9 +235,7 @@ async fn changing_the_source_loses_nothing() -> anyhow::Result<()> {
 async fn without_a_login_for_it_the_relay_says_what_it_needs() -> anyhow::Result<()> {
     let scene = Scene::new(RealtimeSource::Listen).await?;
     let settings = [("REALTIME_SOURCE", "wal")];
-    let started =
-        ingot_testkit::TestService::start(&scene.project, &settings, ingot_listen_relay::serve)
-            .await;
+    let started = TestService::start(&scene.project, &settings, ingot_listen_relay::serve).await;
     let error = format!(
         "{:#}",
         started.err().map_or_else(String::new, |e| e.to_string())

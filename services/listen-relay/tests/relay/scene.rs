@@ -65,6 +65,19 @@ impl Scene {
         Ok(scene)
     }
 
+    /// Lets the login read the log, or forbids it that.
+    pub(crate) async fn let_read(&self, allowed: bool) -> anyhow::Result<()> {
+        let attribute = if allowed {
+            "replication"
+        } else {
+            "noreplication"
+        };
+        let alter = format!("alter role {} {attribute}", self.reader());
+        let mut owner = self.project.superuser().await?;
+        owner.execute(AssertSqlSafe(alter)).await?;
+        Ok(())
+    }
+
     /// The login that reads the log; also its password.
     fn reader(&self) -> String {
         format!("{}_log", self.project.project().id)
