@@ -26,6 +26,6 @@ pub use openapi::Problem;
 pub use pagination::{Page, Paged};
 pub use parameters::{Path, Query};
 pub use routes::Routes;
-pub use serve::{ListenSettings, ServeError, serve, serve_tuned};
+pub use serve::{ListenSettings, ServeError, continues_session, serve, serve_tuned};
 pub use sql_error::{sql_error, sql_timeout};
 pub use timestamp::{Timestamp, timestamp};

@@ -148,23 +148,25 @@ fn finish(router: Router, health: &Health, budget: Arc<MemoryBudget>) -> Router 
         }))
         .layer(axum::middleware::from_fn_with_state(budget, shed))
         .layer(axum::middleware::map_response(json_with_charset))
-        .layer(TracingLayer)
+        .layer(TracingLayer::default())
         .merge(health.router())
 }
 
-/// Refuses new work while there is no memory for it. Whoever has a session of Engine.IO goes on:
-/// refusing him would make him open another one.
+/// Refuses new work while there is no memory for it.
 async fn shed(State(budget): State<Arc<MemoryBudget>>, request: Request, next: Next) -> Response {
-    if budget.is_exhausted() && !has_session(request.uri()) {
+    if budget.is_exhausted() && !continues_session(request.uri()) {
         metrics::counter!("http_server_requests_shed_total").increment(1);
         return ApiError::overloaded().into_response();
     }
     next.run(request).await
 }
 
-fn has_session(target: &Uri) -> bool {
+/// Whether a request belongs to a session of Engine.IO that is there already, and is therefore no
+/// new work, though memory be short: who is refused opens another session (contract, realtime §1).
+pub fn continues_session(target: &Uri) -> bool {
     let query = target.query().unwrap_or_default();
-    query.split('&').any(|pair| pair.starts_with("sid="))
+    let has = |name: &str| query.split('&').any(|pair| pair.starts_with(name));
+    target.path() == "/socket.io/" && has("EIO=") && has("sid=")
 }
 
 /// An unknown path and an unsupported method get the same 404 (contract, platform §3.2, §6.3).
@@ -238,16 +240,27 @@ mod tests {
         while !budget.is_exhausted() {
             tokio::task::yield_now().await;
         }
-        let router = Router::new().route("/", get(|| async { "fine" }));
+        let fine = || get(|| async { "fine" });
+        let router = Router::new()
+            .route("/", fine())
+            .route("/socket.io/", fine());
         let app = finish(router, &Health::new(Vec::new()), budget);
         let ask = async |target: &str| {
             let request = Request::get(target).body(Body::empty()).unwrap();
             app.clone().oneshot(request).await.unwrap()
         };
-        let refused = ask("/").await;
-        assert_eq!(refused.status(), 503);
-        assert_eq!(refused.headers()["retry-after"], "2");
-        for served in ["/?EIO=4&sid=abc", "/livez", "/metrics"] {
+        for target in [
+            "/",
+            "/?EIO=4&sid=abc",
+            "/socket.io/?EIO=4",
+            "/socket.io/?sid=abc",
+            "/socket.io/x?EIO=4&sid=abc",
+        ] {
+            let refused = ask(target).await;
+            assert_eq!(refused.status(), 503, "{target}");
+            assert_eq!(refused.headers()["retry-after"], "2");
+        }
+        for served in ["/socket.io/?EIO=4&sid=abc", "/livez", "/metrics"] {
             assert_eq!(ask(served).await.status(), 200, "{served}");
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Version, header};
-use ingot_http::ApiError;
+use ingot_http::{ApiError, continues_session};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
@@ -61,7 +61,7 @@ impl Gateway {
         if request.headers.len() > MAX_HEADERS {
             return Err(answer::too_many_headers(MAX_HEADERS));
         }
-        if self.budget.is_exhausted() {
+        if self.budget.is_exhausted() && !continues_session(&request.uri) {
             return Err(ApiError::overloaded());
         }
         let project = host(request).and_then(|host| self.hosts.find(host));

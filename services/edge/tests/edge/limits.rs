@@ -294,17 +294,28 @@ async fn heads_are_bounded() {
 #[tokio::test]
 async fn without_memory_requests_are_told_to_come_back_and_health_goes_on() {
     let upstream = Upstream::start("api");
+    let node = Upstream::node("abcdEF12", None);
     let edge = TestEdge::start(&[
         ("INGOT_UPSTREAM_API", upstream.address.to_string()),
+        ("INGOT_UPSTREAM_REALTIME", node.address.to_string()),
         // No process of this kind fits into that.
         ("INGOT_EDGE_MEMORY", "1mb".to_owned()),
     ])
     .await;
-    let refused = edge.get("/api/health").await;
-    assert_eq!(refused.headers()["retry-after"], "2");
-    let (status, body) = envelope(refused).await;
-    assert_eq!(status, 503, "{body}");
-    assert!(upstream.seen().is_empty());
+    for target in [
+        "/api/health",
+        "/api/health?EIO=4&sid=abcdEF12x",
+        "/socket.io/?EIO=4&transport=polling",
+    ] {
+        let refused = edge.get(target).await;
+        assert_eq!(refused.headers()["retry-after"], "2", "{target}");
+        let (status, body) = envelope(refused).await;
+        assert_eq!(status, 503, "{body}");
+    }
+    assert!(upstream.seen().is_empty() && node.seen().is_empty());
+    // Whoever has a session goes on: refused, it would open another one.
+    let goes_on = "/socket.io/?EIO=4&transport=polling&sid=abcdEF12x";
+    assert_eq!(edge.get(goes_on).await.status(), 200);
     assert_eq!(edge.readyz().await, Some(StatusCode::OK));
 
     let roomy = TestEdge::start(&[
