@@ -19,6 +19,7 @@ use moka::future::Cache;
 use tracing::Instrument;
 
 use crate::engine::{EngineError, RecordsEngine, RecordsRequest, Target};
+use measures::Measured;
 
 /// A project without requests for so long is closed.
 const IDLE: Duration = Duration::from_mins(10);
@@ -55,7 +56,7 @@ pub(crate) struct NativeEngine {
 }
 
 /// Engines by project.
-type Open = Cache<ProjectId, Arc<Engine>>;
+type Open = Cache<ProjectId, Arc<Measured>>;
 
 impl NativeEngine {
     /// Nothing is opened before it is needed.
@@ -74,14 +75,14 @@ impl NativeEngine {
         }
     }
 
-    async fn engine(&self, project: &Project) -> Result<Arc<Engine>, EngineError> {
+    async fn engine(&self, project: &Project) -> Result<Arc<Measured>, EngineError> {
         self.open
             .try_get_with_by_ref(&project.id, self.build(project))
             .await
             .map_err(|error| EngineError::clone(&error))
     }
 
-    async fn build(&self, project: &Project) -> Result<Arc<Engine>, EngineError> {
+    async fn build(&self, project: &Project) -> Result<Arc<Measured>, EngineError> {
         let settings = EngineSettings {
             schemas: self.exposed_schemas(&project.id).await?,
             max_rows: self.settings.max_rows,
@@ -94,7 +95,7 @@ impl NativeEngine {
         let engine = Engine::new(settings, connection(project), tls);
         engine
             .and_then(|engine| engine.sharing(&self.memory))
-            .map(Arc::new)
+            .map(|engine| Arc::new(Measured::new(project.id.clone(), engine)))
             .map_err(EngineError::internal)
     }
 
