@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use opentelemetry::trace::TraceContextExt;
+use metrics::Histogram;
+use opentelemetry::trace::{TraceContextExt, TraceId};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::measure::DURATION_BUCKETS;
@@ -27,51 +28,73 @@ static SERIES: LazyLock<Mutex<HashMap<Series, Arc<Slots>>>> = LazyLock::new(Mute
 
 #[derive(Debug, Clone)]
 struct Exemplar {
-    trace: String,
+    trace: TraceId,
     value: f64,
     /// Seconds since 1970.
     at: f64,
 }
 
-/// Notes the current span's trace as an example of a duration of `seconds` in this histogram. Does
-/// nothing for a trace that is not exported.
-pub fn exemplar(histogram: &str, labels: &[(&'static str, String)], seconds: f64) {
-    if !crate::exports_traces() {
-        return;
-    }
-    let context = tracing::Span::current().context();
-    let span = context.span().span_context().clone();
-    if !span.is_valid() || !span.is_sampled() {
-        return;
-    }
-    note(histogram, labels, seconds, span.trace_id().to_string());
+/// A histogram of durations, each bucket of which names a trace that fell into it. To be looked up
+/// once and kept: recording allocates nothing, and shares no lock with other series.
+#[derive(Debug, Clone)]
+pub struct Durations {
+    histogram: Histogram,
+    /// `None` where there are too many series.
+    slots: Option<Arc<Slots>>,
 }
 
-fn note(histogram: &str, labels: &[(&'static str, String)], seconds: f64, trace: String) {
+impl Durations {
+    /// The series of a histogram that has these labels.
+    pub fn of(histogram: &'static str, labels: &[(&'static str, String)]) -> Self {
+        Self {
+            slots: slots(histogram, labels),
+            histogram: metrics::histogram!(histogram, labels),
+        }
+    }
+
+    /// Notes a duration, and the current span's trace as an example of it, if that is exported.
+    pub fn record(&self, seconds: f64) {
+        self.histogram.record(seconds);
+        if !crate::exports_traces() {
+            return;
+        }
+        let context = tracing::Span::current().context();
+        let span = context.span().span_context().clone();
+        if span.is_valid() && span.is_sampled() {
+            self.note(seconds, span.trace_id());
+        }
+    }
+
+    fn note(&self, seconds: f64, trace: TraceId) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let exemplar = Exemplar {
+            trace,
+            value: seconds,
+            at: now.unwrap_or_default().as_secs_f64(),
+        };
+        let bucket = DURATION_BUCKETS.partition_point(|bound| *bound < seconds);
+        let Some(slots) = &self.slots else {
+            return;
+        };
+        let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get_mut(bucket) {
+            *slot = Some(exemplar);
+        }
+    }
+}
+
+fn slots(histogram: &str, labels: &[(&'static str, String)]) -> Option<Arc<Slots>> {
     let mut labels: Vec<_> = labels
         .iter()
         .map(|(name, value)| ((*name).to_owned(), value.clone()))
         .collect();
     labels.sort();
-    let slots = {
-        let mut series = SERIES.lock().unwrap_or_else(PoisonError::into_inner);
-        let key = (histogram.to_owned(), labels);
-        if !series.contains_key(&key) && series.len() >= MAX_SERIES {
-            return;
-        }
-        Arc::clone(series.entry(key).or_default())
-    };
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    let exemplar = Exemplar {
-        trace,
-        value: seconds,
-        at: now.unwrap_or_default().as_secs_f64(),
-    };
-    let bucket = DURATION_BUCKETS.partition_point(|bound| *bound < seconds);
-    let mut slots = slots.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(slot) = slots.get_mut(bucket) {
-        *slot = Some(exemplar);
+    let mut series = SERIES.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (histogram.to_owned(), labels);
+    if !series.contains_key(&key) && series.len() >= MAX_SERIES {
+        return None;
     }
+    Some(Arc::clone(series.entry(key).or_default()))
 }
 
 /// Metrics in Prometheus' text format as OpenMetrics, with exemplars.
@@ -151,9 +174,11 @@ mod tests {
     #[test]
     fn a_bucket_names_the_trace_that_fell_into_it() {
         let of = |route: &str| [("route", route.to_owned()), ("method", "GET".to_owned())];
-        note("x_seconds", &of("/a,\"b\"}"), 0.3, "abc".to_owned());
-        note("x_seconds", &of("/a,\"b\"}"), 60.0, "def".to_owned());
-        note("x_seconds", &of("/other"), 0.3, "ghi".to_owned());
+        let odd = Durations::of("x_seconds", &of("/a,\"b\"}"));
+        odd.note(0.3, TraceId::from(0xabc));
+        // Whoever asks for the same series has the same exemplars.
+        Durations::of("x_seconds", &of("/a,\"b\"}")).note(60.0, TraceId::from(0xdef));
+        Durations::of("x_seconds", &of("/other")).note(0.3, TraceId::from(1));
         let text = "# HELP x_seconds how long\n# TYPE x_seconds histogram\n\
             x_seconds_bucket{method=\"GET\",route=\"/a,\\\"b\\\"}\",le=\"0.25\"} 0\n\
             x_seconds_bucket{method=\"GET\",route=\"/a,\\\"b\\\"}\",le=\"0.5\"} 1\n\
@@ -164,11 +189,12 @@ mod tests {
         let lines: Vec<_> = answer.lines().collect();
         assert_eq!(lines[2], text.lines().nth(2).unwrap());
         assert!(
-            lines[3].contains("le=\"0.5\"} 1 # {trace_id=\"abc\"} 0.3 "),
+            lines[3]
+                .contains("le=\"0.5\"} 1 # {trace_id=\"00000000000000000000000000000abc\"} 0.3 "),
             "{answer}"
         );
         assert!(
-            lines[4].contains("} 2 # {trace_id=\"def\"} 60 "),
+            lines[4].contains("} 2 # {trace_id=\"00000000000000000000000000000def\"} 60 "),
             "{answer}"
         );
         assert!(lines[5].ends_with("} 60.3"), "{answer}");
@@ -186,10 +212,10 @@ mod tests {
 
     #[test]
     fn a_bound_belongs_to_its_bucket() {
-        note("bound_seconds", &[], 0.5, "on it".to_owned());
+        Durations::of("bound_seconds", &[]).note(0.5, TraceId::from(1));
         let bucket = |bound| {
             let line = format!("bound_seconds_bucket{{le=\"{bound}\"}} 1\n");
-            open_metrics(&line).contains("on it")
+            open_metrics(&line).contains("trace_id")
         };
         assert_eq!(
             [bucket("0.25"), bucket("0.5"), bucket("1")],

@@ -13,7 +13,7 @@ mod record;
 mod run;
 
 pub use context::{HeaderCarrier, current_traceparent, inject, parent_from};
-pub use exemplars::exemplar;
+pub use exemplars::Durations;
 pub use level::LogLevel;
 pub use logs::{LogFormat, Telemetry, TelemetryError, TelemetrySettings, exports_traces, init};
 pub use measure::{begin_at_zero, metrics_answer, metrics_text, read_on_demand};

@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use http::header;
-use metrics::{Counter, Histogram, counter, histogram};
+use ingot_telemetry::Durations;
+use metrics::{Counter, counter};
 use pingora::Error;
 use pingora::proxy::Session;
 use serde::Serialize;
@@ -28,19 +29,17 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// Metrics of one service, looked up once.
 #[derive(Clone)]
 struct Measures {
-    service: &'static str,
     requests: [Counter; CLASSES.len()],
-    seconds: Histogram,
+    durations: Durations,
 }
 
 impl Measures {
     fn of(service: &'static str) -> Self {
         Self {
-            service,
             requests: CLASSES.map(
                 |class| counter!("edge_requests_total", "service" => service, "status" => class),
             ),
-            seconds: histogram!(DURATION, "service" => service),
+            durations: Durations::of(DURATION, &[("service", service.to_owned())]),
         }
     }
 
@@ -50,11 +49,7 @@ impl Measures {
         if let Some(counter) = self.requests.get(class) {
             counter.increment(1);
         }
-        self.seconds.record(took.as_secs_f64());
-        if !span.is_none() {
-            let labels = [("service", self.service.to_owned())];
-            span.in_scope(|| ingot_telemetry::exemplar(DURATION, &labels, took.as_secs_f64()));
-        }
+        span.in_scope(|| self.durations.record(took.as_secs_f64()));
     }
 }
 
