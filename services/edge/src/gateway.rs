@@ -49,7 +49,7 @@ pub(crate) struct Gateway {
     pub(crate) rate_limit: HeaderValue,
     pub(crate) keep_alive: HeaderValue,
     pub(crate) keep_alive_seconds: u64,
-    /// Connections of WebSockets, which are nobody's afterwards.
+    /// What is said about HTTPS.
     pub(crate) tls: TlsPolicy,
     pub(crate) budget: Arc<MemoryBudget>,
     /// Connections of plain requests; each thread has its own.

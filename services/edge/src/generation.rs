@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::direct;
 use crate::drain::Flights;
 use crate::gateway::Gateway;
+use crate::handover::Predecessor;
 use crate::limit::{self, RateLimit};
 use crate::routes::Service;
 use crate::settings::{Config, RequestSettings, UpstreamSettings};
@@ -101,13 +102,14 @@ impl Generation {
         }
     }
 
-    /// The same for a process that is to follow another one, which goes on if this one cannot serve.
+    /// The same for a process that is to follow another one: as long as that one is there, it
+    /// serves better than this one could.
     ///
     /// # Errors
     /// No service is ready.
-    pub(crate) async fn must_reach_somebody(&self) -> anyhow::Result<()> {
+    pub(crate) async fn must_reach_somebody(&self, before: &Predecessor) -> anyhow::Result<()> {
         self.first_look().await;
-        if !is_any_ready(&self.pools) {
+        if !is_any_ready(&self.pools) && before.is_there() {
             bail!("no service behind this edge is ready: the process before it goes on");
         }
         Ok(())

@@ -2,17 +2,18 @@
 //! runs, over a Unix socket, serves beside it, and tells it to go.
 //!
 //! Until it is told, the former process goes on as if nothing were: a successor that cannot serve
-//! ends, and has changed nothing.
+//! ends, and has changed nothing. Once the successor serves, nothing here ends it any more: it
+//! cannot know whether the former one has gone or goes later, and one of them must stay.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -37,6 +38,7 @@ const AFTER_FAILURE: Duration = Duration::from_millis(100);
 /// The process that a new one follows.
 #[derive(Debug)]
 pub(crate) struct Predecessor {
+    path: PathBuf,
     stream: UnixStream,
     listeners: Vec<TcpListener>,
 }
@@ -45,13 +47,14 @@ impl Predecessor {
     /// Asks the process that listens on `path`, if there is one, for its listeners.
     ///
     /// # Errors
-    /// There is one, and it hands over nothing.
+    /// There is one, and it hands over nothing, or it is another user's.
     pub(crate) async fn meet(path: &Path) -> anyhow::Result<Option<Self>> {
         let stream = match UnixStream::connect(path).await {
             Ok(stream) => stream,
             Err(error) if is_nobody(&error) => return Ok(None),
             Err(error) => return Err(error).with_context(|| cannot_use(path)),
         };
+        must_be_ours(&stream).with_context(|| cannot_use(path))?;
         let receiving = stream.async_io(Interest::READABLE, || receive(&stream));
         let listeners = timeout(PATIENCE, receiving)
             .await
@@ -60,8 +63,11 @@ impl Predecessor {
                 let path = path.display();
                 format!("the process behind {path} does not hand its listeners over")
             })?;
-        tracing::info!(count = listeners.len(), "taking listeners over");
-        Ok(Some(Self { stream, listeners }))
+        Ok(Some(Self {
+            path: path.to_owned(),
+            stream,
+            listeners,
+        }))
     }
 
     /// The listener at that address, if it has been handed over.
@@ -76,13 +82,65 @@ impl Predecessor {
         Some(self.listeners.swap_remove(position))
     }
 
-    /// Tells it that it is not needed any more.
-    ///
+    /// Whether it still waits for this process to serve.
+    pub(crate) fn is_there(&self) -> bool {
+        // It says nothing before it is told to go: whatever can be read is its end.
+        let read = self.stream.try_read(&mut [0]);
+        read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Takes its place: tells it to go, and offers `listeners` where it did. This process serves
+    /// already and goes on with that whatever comes of it: what fails is told in the log.
+    pub(crate) async fn replace(self, listeners: Vec<TcpListener>) -> Option<Offer> {
+        let path = self.path.clone();
+        match self.relieve().await {
+            Relief::Heard => {}
+            Relief::Gone => tracing::warn!("the process before this one has ended by itself"),
+            Relief::Unheard(error) => tracing::warn!(
+                error,
+                "the process before this one does not say that it goes: until it ends, both take \
+                 connections at the same addresses; end it if it stays"
+            ),
+        }
+        match Offer::at(&path, listeners) {
+            Ok(offer) => Some(offer),
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(
+                    error,
+                    "no process can take over from this one before it has been started anew"
+                );
+                None
+            }
+        }
+    }
+
+    /// Tells it that it is not needed any more. One that has given this process up meanwhile, for
+    /// it took long to serve, is asked once more.
+    async fn relieve(mut self) -> Relief {
+        let Err(error) = self.say_it_can_go().await else {
+            return Relief::Heard;
+        };
+        if error.kind() == io::ErrorKind::TimedOut {
+            // What was said waits for it: it hears that as soon as it does anything.
+            return Relief::Unheard(error.to_string());
+        }
+        match Self::meet(&self.path).await {
+            Ok(None) => Relief::Gone,
+            Ok(Some(mut again)) => match again.say_it_can_go().await {
+                Ok(()) => Relief::Heard,
+                Err(error) => Relief::Unheard(error.to_string()),
+            },
+            Err(error) => Relief::Unheard(format!("{error:#}")),
+        }
+    }
+
     /// # Errors
-    /// It is gone, or not listening.
-    pub(crate) async fn relieve(mut self) -> io::Result<()> {
+    /// It has closed the connection before it heard, or it does not do so in time.
+    async fn say_it_can_go(&mut self) -> io::Result<()> {
         self.stream.write_all(&[RELIEVED]).await?;
-        // It closes when it has understood: from then on, the path is free.
+        // It closes when it has understood: from then on, the path is free. A connection that is
+        // closed with something unread is reset, which is another end than this one.
         let mut nothing = [0];
         let closing = self.stream.read(&mut nothing);
         timeout(PATIENCE, closing).await??;
@@ -90,10 +148,22 @@ impl Predecessor {
     }
 }
 
+/// What became of telling the former process to go.
+enum Relief {
+    /// It goes.
+    Heard,
+    /// It had gone.
+    Gone,
+    /// It may have heard, or not.
+    Unheard(String),
+}
+
 /// A place where successors ask for the listeners.
 #[derive(Debug)]
 pub(crate) struct Offer {
     path: PathBuf,
+    /// Device and inode of the socket: another process may have put its own there by now.
+    place: (u64, u64),
     asked: UnixListener,
     listeners: Vec<TcpListener>,
 }
@@ -102,18 +172,14 @@ impl Offer {
     /// Listens on `path` for a process of the same user, in the place of a former process.
     ///
     /// # Errors
-    /// The path cannot be listened on.
+    /// The path cannot be listened on, or has something else than a socket.
     pub(crate) fn at(path: &Path, listeners: Vec<TcpListener>) -> anyhow::Result<Self> {
-        match std::fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| cannot_use(path));
-            }
-            _ => {}
-        }
+        clear(path)?;
         let asked = UnixListener::bind(path).with_context(|| cannot_use(path))?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
         Ok(Self {
             path: path.to_owned(),
+            place: place(path)?,
             asked,
             listeners,
         })
@@ -141,9 +207,7 @@ impl Offer {
     }
 
     async fn hand_over(&self, mut stream: UnixStream) -> anyhow::Result<()> {
-        if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
-            bail!("it runs as another user");
-        }
+        must_be_ours(&stream)?;
         tracing::info!("a new process asks for the listeners");
         stream
             .async_io(Interest::WRITABLE, || send(&stream, &self.listeners))
@@ -158,10 +222,42 @@ impl Offer {
 
     /// Takes the offer back; nobody has come.
     pub(crate) fn withdraw(self) {
+        match place(&self.path) {
+            Ok(place) if place == self.place => {}
+            _ => return tracing::debug!("the socket for successors is another one's already"),
+        }
         if let Err(error) = std::fs::remove_file(&self.path) {
             tracing::debug!(%error, "the socket for successors was gone already");
         }
     }
+}
+
+/// Removes the socket that a former process left behind, and nothing else.
+fn clear(path: &Path) -> anyhow::Result<()> {
+    let found = match std::fs::symlink_metadata(path) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| cannot_use(path)),
+    };
+    if !found.file_type().is_socket() {
+        return Err(anyhow!("something else than a socket is there"))
+            .with_context(|| cannot_use(path));
+    }
+    std::fs::remove_file(path).with_context(|| cannot_use(path))
+}
+
+fn place(path: &Path) -> io::Result<(u64, u64)> {
+    let found = std::fs::symlink_metadata(path)?;
+    Ok((found.dev(), found.ino()))
+}
+
+/// # Errors
+/// The process at the other end runs as another user.
+fn must_be_ours(stream: &UnixStream) -> anyhow::Result<()> {
+    if stream.peer_cred()?.uid() != rustix::process::geteuid().as_raw() {
+        bail!("the process there runs as another user");
+    }
+    Ok(())
 }
 
 fn send(stream: &UnixStream, listeners: &[TcpListener]) -> io::Result<()> {

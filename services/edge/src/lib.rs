@@ -4,7 +4,8 @@
 //! route table), marks it, balances it over healthy processes, and enforces what holds for every
 //! request: CORS, body limits, the rate limit. It knows nothing about tables or tokens.
 //!
-//! A request's journey is in `gateway`; how the process starts and stops is here.
+//! A request's journey is in `gateway`; how the process takes its addresses is here, what it does
+//! with them until it ends in `running`.
 
 mod access_log;
 mod admission;
@@ -29,6 +30,7 @@ mod project;
 mod proxy_protocol;
 mod reload;
 mod routes;
+mod running;
 mod session;
 mod settings;
 mod tls;
@@ -38,23 +40,16 @@ mod tunnel;
 mod upstream;
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use anyhow::Context;
-use arc_swap::ArcSwap;
 use ingot_config::Hops;
-use ingot_http::Health;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use settings::{Config, ListenSettings, RequestSettings, TlsSettings, UpstreamSettings};
 
-use generation::{Generation, Pools, is_any_ready};
-use handover::{Offer, Predecessor};
+use handover::Predecessor;
+use running::Running;
 use tls::Tls;
 
 /// Serves until `shutdown`, then finishes what is under way.
@@ -107,6 +102,9 @@ impl Edge {
             Some(path) => Predecessor::meet(path).await?,
             None => None,
         };
+        if predecessor.is_some() {
+            tracing::info!("taking over from a process that runs");
+        }
         let former = &mut predecessor;
         let public = listener_at(former, listen.address, listen.port, "PORT").await?;
         let secure = match config.tls.port {
@@ -173,80 +171,9 @@ impl Edge {
         mut changed: mpsc::Receiver<Config>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<()> {
-        let Self {
-            config,
-            public,
-            secure,
-            admin,
-            predecessor,
-        } = self;
-        warn_when_exposed(&config.request.trust_proxy);
-        let (secure, tls) = secure.unzip();
-        let listeners = Listeners {
-            public: public.into_std()?,
-            secure: secure.map(TcpListener::into_std).transpose()?,
-        };
-        let upgrade_socket = config.listen.upgrade_socket.clone();
-        let mut now = Generation::prepare(config, None).await?;
-        if predecessor.is_some() {
-            now.must_reach_somebody().await?;
-        }
-        let pools = Arc::new(ArcSwap::from_pointee(now.pools.clone()));
-        let health = health(Arc::clone(&pools));
-        let stop_admin = CancellationToken::new();
-        let offered = listeners.copies(&admin)?;
-        let admin = tokio::spawn(serve_admin(admin, health.clone(), stop_admin.clone()));
-        listeners.open_to(&mut now, tls)?;
-        let offer = succeed(predecessor, upgrade_socket, offered).await?;
-        let ending = shutdown.child_token();
-        let mut former = JoinSet::new();
-        // For as long as it takes: a change of settings does not interrupt it.
-        let mut followed = Box::pin(followed(offer.as_ref()));
-        let is_followed = loop {
-            let config = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => break false,
-                () = &mut followed => break true,
-                Some(ended) = former.join_next() => {
-                    ended.context("former settings")??;
-                    continue;
-                }
-                Some(config) = changed.recv() => config,
-            };
-            let config = reload::keep_listeners(&now.config, config);
-            match listeners.next(config, &now).await {
-                Ok(next) => {
-                    pools.store(Arc::new(next.pools.clone()));
-                    let before = std::mem::replace(&mut now, next);
-                    former.spawn(before.retire(ending.clone()));
-                    tracing::info!("changed settings are in use");
-                }
-                Err(error) => reload::refuse(&format!("{error:#}")),
-            }
-        };
-        drop(followed);
-        health.start_draining();
-        ending.cancel();
-        // Whoever accepts has copies, and closes them when nobody waits any more. One that stayed
-        // open here would take connections that nobody answers.
-        drop(listeners);
-        if is_followed {
-            tracing::info!("a new process serves: this one ends what it has begun");
-            // Who asks how the edge is gets the new process's answer.
-            stop_admin.cancel();
-            drop(offer);
-            now.stop_at_once().await?;
-        } else {
-            if let Some(offer) = offer {
-                offer.withdraw();
-            }
-            now.stop().await?;
-        }
-        while let Some(ended) = former.join_next().await {
-            ended.context("former settings")??;
-        }
-        stop_admin.cancel();
-        admin.await.context("health and metrics")
+        let mut running = Running::begin(self).await?;
+        let why = running.change(&mut changed, &shutdown).await?;
+        running.end(why).await
     }
 }
 
@@ -264,89 +191,6 @@ async fn listener_at(
             Ok(TcpListener::from_std(listener)?)
         }
         None => listener::bind(address, port, setting).await,
-    }
-}
-
-/// Takes the place of the process before this one, and waits for one after it, if there may be one.
-async fn succeed(
-    predecessor: Option<Predecessor>,
-    path: Option<PathBuf>,
-    listeners: Vec<std::net::TcpListener>,
-) -> anyhow::Result<Option<Offer>> {
-    if let Some(predecessor) = predecessor {
-        let relieved = predecessor.relieve().await;
-        relieved.context("the process before this one does not hear that it can go")?;
-    }
-    path.map(|path| Offer::at(&path, listeners)).transpose()
-}
-
-/// Ends when another process has taken over.
-async fn followed(offer: Option<&Offer>) {
-    match offer {
-        Some(offer) => offer.taken().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// What stays when settings change.
-struct Listeners {
-    public: std::net::TcpListener,
-    secure: Option<std::net::TcpListener>,
-}
-
-impl Listeners {
-    /// Copies of all listeners, for a process that follows.
-    fn copies(&self, admin: &TcpListener) -> std::io::Result<Vec<std::net::TcpListener>> {
-        let admin = admin.as_fd().try_clone_to_owned()?;
-        let mut copies = vec![self.public.try_clone()?, admin.into()];
-        if let Some(secure) = &self.secure {
-            copies.push(secure.try_clone()?);
-        }
-        Ok(copies)
-    }
-
-    /// A generation for changed settings that has begun to serve.
-    async fn next(&self, config: Config, former: &Generation) -> anyhow::Result<Generation> {
-        let tls = self.secure.as_ref().map(|_| Tls::new(&config.tls));
-        let tls = tls.transpose()?;
-        let mut next = Generation::prepare(config, Some(former)).await?;
-        next.first_look().await;
-        self.open_to(&mut next, tls)?;
-        Ok(next)
-    }
-
-    fn open_to(&self, generation: &mut Generation, tls: Option<Tls>) -> anyhow::Result<()> {
-        tracing::info!(address = %self.public.local_addr()?, "listening");
-        generation.accept(&self.public, None)?;
-        if let (Some(listener), Some(tls)) = (&self.secure, tls) {
-            tracing::info!(address = %listener.local_addr()?, "listening for HTTPS");
-            generation.accept(listener, Some(tls))?;
-        }
-        Ok(())
-    }
-}
-
-/// The edge is ready while it can reach any service. One service that is away must not take the
-/// others off the network: its prefix alone answers 503.
-fn health(pools: Arc<ArcSwap<Pools>>) -> Health {
-    Health::new(vec![(
-        "upstreams",
-        Box::new(move || {
-            let result = if is_any_ready(&pools.load()) {
-                Ok(())
-            } else {
-                Err("no service behind the edge is ready".to_owned())
-            };
-            Box::pin(async move { result })
-        }),
-    )])
-}
-
-async fn serve_admin(listener: TcpListener, health: Health, stop: CancellationToken) {
-    let server = axum::serve(listener, health.router());
-    let server = server.with_graceful_shutdown(async move { stop.cancelled().await });
-    if let Err(error) = server.await {
-        tracing::error!(%error, "health and metrics are no longer served");
     }
 }
 

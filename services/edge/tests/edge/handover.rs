@@ -1,6 +1,11 @@
 //! A new process takes the listeners of the one that runs, and nobody notices.
 
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,17 +14,23 @@ use axum::routing::any;
 use futures::{SinkExt, StreamExt};
 use http::{Method, StatusCode, Version};
 use reqwest::RequestBuilder;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Message;
 
 use crate::http2::Caller;
-use crate::support::{NOWHERE, Upstream, client, free_addresses};
+use crate::support::{
+    NOWHERE, TestEdge, Upstream, client, eventually, free_addresses, own_address,
+};
 use crate::tls::Scene;
 use crate::websocket::echo;
+
+/// Longest wait for what must happen.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn work() -> Upstream {
     Upstream::with("api", None, |router| {
@@ -113,10 +124,7 @@ async fn under_load_no_request_fails_and_the_former_one_drains() {
         while !ended.is_finished() {
             // Whoever asks the address is answered by one that serves.
             assert_eq!(scene.edge.readyz().await, Some(StatusCode::OK));
-            assert!(
-                started.elapsed() < Duration::from_secs(20),
-                "it does not end"
-            );
+            assert!(started.elapsed() < PATIENCE, "it does not end");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         ended.await.unwrap().unwrap();
@@ -164,6 +172,180 @@ async fn one_that_cannot_serve_changes_nothing() {
     assert_eq!(next.get("/api/health").await.status(), 200);
 }
 
+/// A process before an edge, played by the test: it has the listeners, and may fall silent, end or
+/// change its mind whenever it likes.
+struct Before {
+    folder: TempDir,
+    path: PathBuf,
+    asked: tokio::net::UnixListener,
+    public: TcpListener,
+    admin: TcpListener,
+    upstream: Upstream,
+}
+
+impl Before {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("upgrade.sock");
+        let bind = || TcpListener::bind((own_address(), 0)).unwrap();
+        Self {
+            asked: tokio::net::UnixListener::bind(&path).unwrap(),
+            path,
+            folder,
+            public: bind(),
+            admin: bind(),
+            upstream: Upstream::start("api"),
+        }
+    }
+
+    /// Settings of an edge that takes its place.
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        let (public, admin) = (self.public.local_addr(), self.admin.local_addr());
+        vec![
+            ("PORT", public.unwrap().port().to_string()),
+            ("INGOT_EDGE_ADMIN_LISTEN", admin.unwrap().to_string()),
+            ("INGOT_EDGE_UPGRADE_SOCKET", self.path.display().to_string()),
+            ("INGOT_UPSTREAM_API", self.upstream.address.to_string()),
+        ]
+    }
+
+    /// Gives whoever asks the listeners.
+    async fn hand_over(&self) -> UnixStream {
+        let (stream, _) = self.asked.accept().await.unwrap();
+        let descriptors = [self.public.as_fd(), self.admin.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&descriptors)));
+        let message = [IoSlice::new(b"L")];
+        sendmsg(&stream, &message, &mut ancillary, SendFlags::empty()).unwrap();
+        stream
+    }
+
+    /// An edge that has its listeners, and the connection on which it will say that it serves.
+    async fn successor(&self, settings: &[(&'static str, String)]) -> (TestEdge, UnixStream) {
+        let settings = [self.settings().as_slice(), settings].concat();
+        tokio::join!(TestEdge::start_unready(&settings), self.hand_over())
+    }
+
+    /// From now on, only an edge accepts connections.
+    fn end(self) -> (PathBuf, TempDir, Upstream) {
+        (self.path, self.folder, self.upstream)
+    }
+}
+
+/// It answers, and does so for longer than it waits for the process before it.
+async fn serves_on(edge: &TestEdge) {
+    eventually("the edge is ready", || async {
+        edge.readyz().await == Some(StatusCode::OK)
+    })
+    .await;
+    for _ in 0..14 {
+        assert_eq!(edge.get("/api/health").await.status(), 200);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let running = edge.running.as_ref().unwrap();
+    assert!(!running.is_finished(), "the successor has ended");
+}
+
+#[tokio::test]
+async fn one_that_is_killed_before_it_is_told_is_followed() {
+    let before = Before::new();
+    let (edge, waiting) = before.successor(&[]).await;
+    drop(waiting);
+    let (path, _folder, _upstream) = before.end();
+    serves_on(&edge).await;
+    assert!(path.exists(), "nobody can follow");
+    edge.stop().await;
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn one_that_hears_late_goes_and_its_successor_stays() {
+    let before = Before::new();
+    let (edge, mut waiting) = before.successor(&[]).await;
+    serves_on(&edge).await;
+    // Only now does it do anything again: it hears that it can go.
+    let mut word = Vec::new();
+    waiting.read_to_end(&mut word).await.unwrap();
+    assert_eq!(word, b"R");
+    let (_path, _folder, _upstream) = before.end();
+    let next = edge.successor(&[]).await;
+    let mut former = edge;
+    former.running.take().unwrap().await.unwrap().unwrap();
+    assert_eq!(next.get("/api/health").await.status(), 200);
+}
+
+#[tokio::test]
+async fn one_that_has_given_its_successor_up_is_asked_again() {
+    let before = Before::new();
+    let (edge, waiting) = before.successor(&[]).await;
+    drop(waiting);
+    let mut again = tokio::time::timeout(PATIENCE, before.hand_over())
+        .await
+        .expect("it is not asked again");
+    let mut word = [0];
+    again.read_exact(&mut word).await.unwrap();
+    assert_eq!(&word, b"R");
+    drop(again);
+    let (_path, _folder, _upstream) = before.end();
+    serves_on(&edge).await;
+}
+
+#[tokio::test]
+async fn one_whom_nobody_can_follow_serves_nevertheless() {
+    let before = Before::new();
+    let (edge, mut waiting) = before.successor(&[]).await;
+    std::fs::remove_file(&before.path).unwrap();
+    std::fs::write(&before.path, "somebody's settings").unwrap();
+    let mut word = [0];
+    waiting.read_exact(&mut word).await.unwrap();
+    drop(waiting);
+    let (path, _folder, _upstream) = before.end();
+    serves_on(&edge).await;
+    edge.stop().await;
+    assert_eq!(std::fs::read(&path).unwrap(), b"somebody's settings");
+}
+
+/// The former process cannot go on any more, so nothing is won by ending.
+#[tokio::test]
+async fn one_without_services_stays_where_nobody_else_is() {
+    let before = Before::new();
+    let nobody = [("INGOT_UPSTREAM_API", NOWHERE.to_owned())];
+    let (edge, waiting) = before.successor(&nobody).await;
+    drop(waiting);
+    let (_path, _folder, _upstream) = before.end();
+    eventually("it serves", || async {
+        edge.readyz().await == Some(StatusCode::SERVICE_UNAVAILABLE)
+    })
+    .await;
+    assert_eq!(edge.get("/api/health").await.status(), 503);
+}
+
+#[tokio::test]
+async fn what_is_no_socket_is_not_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("edge.env");
+    std::fs::write(&path, "INGOT_EDGE_KEY=x").unwrap();
+    let setting = [("INGOT_EDGE_UPGRADE_SOCKET", path.display().to_string())];
+    let mut edge = TestEdge::start_unready(&setting).await;
+    let error = edge.running.take().unwrap().await.unwrap().unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("something else than a socket"), "{error}");
+    assert!(error.contains("INGOT_EDGE_UPGRADE_SOCKET"), "{error}");
+    assert_eq!(std::fs::read(&path).unwrap(), b"INGOT_EDGE_KEY=x");
+}
+
+#[tokio::test]
+async fn a_stop_leaves_the_socket_of_another_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("upgrade.sock");
+    let scene = scene(&folder, &[]).await;
+    std::fs::remove_file(&path).unwrap();
+    let _others = UnixListener::bind(&path).unwrap();
+    scene.edge.stop().await;
+    assert!(path.exists());
+}
+
 #[tokio::test]
 async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -174,4 +356,40 @@ async fn what_a_killed_process_left_behind_is_in_nobodys_way() {
     assert_eq!(scene.edge.get("/api/health").await.status(), 200);
     scene.edge.stop().await;
     assert!(!path.exists(), "a stop leaves the socket behind");
+}
+
+/// What only root may do, and `cargo xtask test` runs for root alone.
+mod as_root {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+
+    use crate::support::{TestEdge, eventually};
+
+    /// Nobody, on all systems.
+    const OTHER: u32 = 65534;
+    const LISTEN: &str = "use IO::Socket::UNIX;
+        my $listener = IO::Socket::UNIX->new(Local => $ARGV[0], Listen => 1) or die;
+        $listener->accept while 1;";
+
+    #[tokio::test]
+    #[ignore = "starts a process of another user"]
+    async fn listeners_of_another_user_are_not_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(&folder, Permissions::from_mode(0o777)).unwrap();
+        let path = folder.path().join("upgrade.sock");
+        let mut other = Command::new("perl")
+            .args(["-e", LISTEN])
+            .arg(&path)
+            .uid(OTHER)
+            .spawn()
+            .unwrap();
+        eventually("it listens", || async { path.exists() }).await;
+        let setting = [("INGOT_EDGE_UPGRADE_SOCKET", path.display().to_string())];
+        let refusal = TestEdge::refusal(&setting).await;
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(refusal.contains("runs as another user"), "{refusal}");
+    }
 }

@@ -189,23 +189,14 @@ impl TestEdge {
 
     /// The same in front of nobody, or of servers that are not there yet.
     pub(crate) async fn start_unready(variables: &[(&str, String)]) -> Self {
-        let own_address = own_address().to_string();
-        let defaults = [
-            ("INGOT_EDGE_ADDRESS", own_address.as_str()),
-            ("PORT", "0"),
-            ("INGOT_EDGE_ADMIN_LISTEN", "127.0.0.1:0"),
-            ("INGOT_EDGE_KEY", EDGE_KEY),
-            ("INGOT_UPSTREAM_API", NOWHERE),
-            ("INGOT_UPSTREAM_RECORDS", NOWHERE),
-            ("INGOT_UPSTREAM_MIGRATION", NOWHERE),
-            ("INGOT_UPSTREAM_REALTIME", NOWHERE),
-            ("INGOT_UPSTREAM_CHECK_MS", "200"),
-            ("TRUST_PROXY", "1"),
-            ("NATS_URL", "nats://127.0.0.1:1"),
-        ];
-        let environment = Environment::from_pairs(defaults)
-            .with(variables.iter().map(|(name, value)| (*name, value.clone())));
-        Self::of(environment).await
+        Self::of(environment(variables)).await
+    }
+
+    /// Why there is no edge with these variables.
+    pub(crate) async fn refusal(variables: &[(&str, String)]) -> String {
+        let config = Config::load(&environment(variables)).unwrap();
+        let refused = Edge::bind(config).await.err();
+        format!("{:#}", refused.expect("there is one"))
     }
 
     /// Another edge with the same settings, except for these.
@@ -283,6 +274,26 @@ impl Drop for TestEdge {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// These variables, and those that every edge needs.
+fn environment(variables: &[(&str, String)]) -> Environment {
+    let own_address = own_address().to_string();
+    let defaults = [
+        ("INGOT_EDGE_ADDRESS", own_address.as_str()),
+        ("PORT", "0"),
+        ("INGOT_EDGE_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("INGOT_EDGE_KEY", EDGE_KEY),
+        ("INGOT_UPSTREAM_API", NOWHERE),
+        ("INGOT_UPSTREAM_RECORDS", NOWHERE),
+        ("INGOT_UPSTREAM_MIGRATION", NOWHERE),
+        ("INGOT_UPSTREAM_REALTIME", NOWHERE),
+        ("INGOT_UPSTREAM_CHECK_MS", "200"),
+        ("TRUST_PROXY", "1"),
+        ("NATS_URL", "nats://127.0.0.1:1"),
+    ];
+    Environment::from_pairs(defaults)
+        .with(variables.iter().map(|(name, value)| (*name, value.clone())))
 }
 
 /// A client that neither follows redirects nor uses a proxy, and keeps so many connections.
