@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Context;
 use ingot_private_servers::PrivateServers;
 use ingot_testkit::{SERVERS_VARIABLE, TestServers};
+use rustix::process::geteuid;
 use tokio::runtime::Runtime;
 
 use crate::command::{self, has_cargo_command, program};
@@ -14,18 +15,46 @@ use crate::{clients, newest, tools};
 /// corpus, a first flow. Not backups, whose tools must be of the server's version.
 const ON_NEWEST: [&str; 4] = ["schema", "migration", "guard_corpus", "first_flow"];
 
+/// Modules of tests that do what only root may, ignored unless they are asked for.
+const AS_ROOT: &str = "as_root";
+/// With `1`, root leaves them out, too: a container's root may make no networks.
+const WITHOUT_ROOT: &str = "INGOT_TEST_WITHOUT_ROOT";
+
 /// Runs the tests that `filter` selects; without one, all of them and those in documentation.
 pub(crate) fn run(filter: &[String]) -> anyhow::Result<()> {
     prepare()?;
     on(PrivateServers::start_throw_away(), |servers| {
         command::run(runner(servers, &[], filter))?;
         if filter.is_empty() {
+            run_as_root(servers)?;
             let mut documentation = program("cargo", &["test", "--workspace", "--doc", "--locked"]);
             documentation.env(SERVERS_VARIABLE, servers);
             command::run(documentation)?;
         }
         Ok(())
     })
+}
+
+/// Runs what needs root, where this is root; else says that it was left out.
+#[allow(
+    clippy::print_stderr,
+    reason = "a chore reports to the person who started it"
+)]
+fn run_as_root(servers: &str) -> anyhow::Result<()> {
+    let (is_root, without) = (geteuid().is_root(), std::env::var_os(WITHOUT_ROOT));
+    if !is_root || without.is_some_and(|it| it == "1") {
+        eprintln!(
+            "LEFT OUT: the tests in modules `{AS_ROOT}`, for networks and other users need root"
+        );
+        return Ok(());
+    }
+    let only: &[&str] = if has_cargo_command("nextest") {
+        &["--run-ignored", "only", AS_ROOT]
+    } else {
+        &["--", "--ignored", AS_ROOT]
+    };
+    let only: Vec<_> = only.iter().map(|it| (*it).to_owned()).collect();
+    command::run(runner(servers, &[], &only))
 }
 
 /// Runs those of the tests in [`ON_NEWEST`] that `filter` selects on the newest PostgreSQL.

@@ -2,14 +2,9 @@
 
 mod scene;
 
-use std::time::{Duration, Instant};
-
 use ingot_testkit::{Passage, TestService};
 use scene::{Scene, Sockets, USER};
 use serde_json::{Value, json};
-
-/// Within this time the members of a node that died have left.
-const LEASE: Duration = Duration::from_secs(10);
 
 /// Connects a user's socket and subscribes it to `orders`. Returns the ids of the members.
 async fn join(
@@ -121,7 +116,6 @@ async fn members_of_a_node_that_is_lost_leave_and_come_back_with_it() -> anyhow:
     assert_eq!(event(&mut sockets, "w").await?, joined("one"));
     assert_eq!(event(&mut sockets, "w").await?, joined("two"));
 
-    let begin = Instant::now();
     passage.shut().await?;
     let mut gone = vec![
         event(&mut sockets, "w").await?,
@@ -129,7 +123,6 @@ async fn members_of_a_node_that_is_lost_leave_and_come_back_with_it() -> anyhow:
     ];
     gone.sort();
     assert_eq!(gone, [left("one"), left("two")]);
-    assert!(begin.elapsed() < LEASE, "{:?}", begin.elapsed());
     // What happens meanwhile is told later: one is gone for good.
     sockets
         .tell(json!({"do": "disconnect", "socket": "one"}))
