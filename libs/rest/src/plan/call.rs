@@ -12,6 +12,7 @@ use super::{Parsed, Planner, Shape};
 use crate::error::RestError;
 use crate::request::payload::Payload;
 use crate::request::range::Window;
+use crate::request::select::SelectItem;
 use crate::schema::{Function, Parameter, Returns, Volatility};
 
 /// A call.
@@ -75,7 +76,10 @@ impl Planner<'_> {
         let arguments = arguments(parsed, &choice, &keys);
         let function = choice.function;
         let read = match &function.returns {
-            Returns::Void | Returns::Scalar => None,
+            Returns::Void | Returns::Scalar => {
+                self.refuse_columns(parsed, &function)?;
+                None
+            }
             Returns::Row(relation) => {
                 let relation = relation
                     .as_ref()
@@ -84,7 +88,12 @@ impl Planner<'_> {
                     Some(relation) => Shape::Relation(relation.clone()),
                     None if function.out_columns.is_empty() => Shape::Opaque,
                     None => Shape::Columns {
-                        label: "pgrst_call".to_owned(),
+                        // What is selected is looked for in the call, all else in its result.
+                        label: if selects_all(parsed) {
+                            function.name.name.clone()
+                        } else {
+                            "pgrst_call".to_owned()
+                        },
                         columns: function.out_columns.clone(),
                     },
                 };
@@ -108,6 +117,25 @@ impl Planner<'_> {
             function,
         })
     }
+}
+
+impl Planner<'_> {
+    /// A function that returns a value has no columns to select, filter or order by.
+    fn refuse_columns(&self, parsed: &Parsed, function: &Function) -> Result<(), RestError> {
+        let shape = Shape::Columns {
+            label: function.name.name.clone(),
+            columns: vec![("pgrst_scalar".to_owned(), function.return_type.clone())],
+        };
+        let (name, query) = (&function.name, &parsed.query);
+        let read = self.read(Source::Result, shape, name, query, parsed.window, false);
+        read.map(drop)
+    }
+}
+
+/// Nothing in particular is selected.
+fn selects_all(parsed: &Parsed) -> bool {
+    matches!(parsed.query.select.as_slice(),
+        [SelectItem::Column(column)] if column.is_star())
 }
 
 fn arguments(parsed: &Parsed, choice: &Choice, keys: &BTreeSet<String>) -> Arguments {

@@ -293,7 +293,13 @@ pub(crate) fn call_statement(
     } else {
         "pgrst_source"
     };
-    answer.finish((total, "count(*)"), format, no_extras, from)
+    // What returns one row has one, even if a filter leaves nothing of it.
+    let returned = if plan.returns_one() {
+        "greatest(count(*), 1)"
+    } else {
+        "count(*)"
+    };
+    answer.finish((total, returned), format, no_extras, from)
 }
 
 /// The planner's estimate of how many rows there are in all.

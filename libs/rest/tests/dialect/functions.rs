@@ -215,3 +215,55 @@ async fn settings_shape_the_answer() {
     let answer = world.send("POST /rpc/bad_headers", &[JSON], "{}").await;
     assert_eq!(answer.fault(), (500, "PGRST111".to_owned()));
 }
+
+#[tokio::test]
+async fn one_row_is_one_even_if_it_is_filtered_out() {
+    let world = World::new().await;
+    let object = ["Accept: application/vnd.pgrst.object+json"];
+    for (headers, url) in [
+        (&[][..], "/rpc/first_film?id=eq.9"),
+        (&object[..], "/rpc/first_film?id=eq.9&select=id"),
+        (&[][..], "/rpc/summary?films=lt.0"),
+    ] {
+        let answer = world.send(&format!("GET {url}"), headers, "").await;
+        assert_eq!(
+            (answer.status, answer.header("content-range"), answer.json()),
+            (200, "0-0/*", json!(null)),
+            "{url}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn values_have_no_columns() {
+    let world = World::new().await;
+    for (call, message) in [
+        ("add?a=1&b=2&select=x", "column add.x does not exist"),
+        ("add?a=1&b=2&c=eq.3", "column add.c does not exist"),
+        ("add?a=1&b=2&order=c", "column add.c does not exist"),
+        (
+            "numbers?n=3&or=(c.eq.1,c.eq.2)",
+            "column numbers.c does not exist",
+        ),
+        (
+            "table_of?n=3&cube=eq.1",
+            "column table_of.cube does not exist",
+        ),
+        (
+            "table_of?n=3&select=cube",
+            "column pgrst_call.cube does not exist",
+        ),
+    ] {
+        let refused = world.get(&format!("/rpc/{call}")).await;
+        assert_eq!(refused.fault(), (400, "42703".to_owned()), "{call}");
+        assert_eq!(refused.json()["message"], message, "{call}");
+    }
+    let refused = world.get("/rpc/add?a=1&b=2&select=films(*)").await;
+    assert_eq!(refused.fault(), (400, "PGRST200".to_owned()));
+    let refused = world.get("/rpc/add?a=1&b=2&films.id=eq.1").await;
+    assert_eq!(refused.fault(), (400, "PGRST108".to_owned()));
+    assert_eq!(
+        world.rows("/rpc/add?a=1&b=2&select=*&limit=1").await,
+        json!(3)
+    );
+}
