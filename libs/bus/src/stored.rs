@@ -53,9 +53,10 @@ pub(crate) async fn read(
         ..pull::Config::default()
     };
     let consumer = stream.create_consumer(config).await?;
-    let mut pending = consumer.cached_info().num_pending;
+    // Not what comes meanwhile: a reader that is slower than the publishers would never end.
+    let mut expected = consumer.cached_info().num_pending;
     let mut taken = 0;
-    while pending > 0 {
+    while taken < expected {
         let mut batch = consumer.fetch().max_messages(BATCH).messages().await?;
         let before = taken;
         while let Some(message) = batch.next().await {
@@ -65,7 +66,10 @@ pub(crate) async fn read(
             if info.consumer_sequence != taken {
                 return Err(BusError::interrupted("messages were lost on the way"));
             }
-            pending = info.pending;
+            if info.pending == 0 {
+                // The stream has forgotten some since.
+                expected = taken;
+            }
             let sequence = info.stream_sequence;
             let (message, _) = message.split();
             take(StoredMessage {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ingot_identity::{Identity, Role};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::is_server_event;
@@ -19,6 +20,9 @@ const MAX_CHANNEL_NAME: usize = 4096;
 const FEED_PATIENCE: Duration = Duration::from_secs(6);
 /// How long it may wait for what other nodes say of the room's members.
 const PRESENCE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long it may take to find what a client missed. Where many come back to a node that is short of
+/// CPU that takes a while; whoever were refused would come again, and nobody would get ahead.
+const REPLAY_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a subscription was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,16 +113,19 @@ pub(super) async fn subscribe(
     let above = if since.is_some() { SILENT } else { 0 };
     let room = membership.enter(channel, above);
     let ready = async {
-        room.fed().await;
+        timeout(FEED_PATIENCE, room.fed()).await.ok()?;
         // Another node that does not answer keeps nobody out.
-        let _late = tokio::time::timeout(PRESENCE_PATIENCE, room.known()).await;
+        let _late = timeout(PRESENCE_PATIENCE, room.known()).await;
         match since {
-            None => Ok(None),
-            Some(_) if subscribed => Ok(Some(Missed::Nothing)),
-            Some(message) => missed(membership, &room, message).await.map(Some),
+            None => Some(None),
+            Some(_) if subscribed => Some(Some(Missed::Nothing)),
+            Some(message) => {
+                let missed = missed(membership, &room, message);
+                timeout(REPLAY_PATIENCE, missed).await.ok()?.ok().map(Some)
+            }
         }
     };
-    let Ok(Ok(missed)) = tokio::time::timeout(FEED_PATIENCE, ready).await else {
+    let Some(missed) = ready.await else {
         if !subscribed {
             membership.exit(channel);
         }
