@@ -203,6 +203,19 @@ impl TestCluster {
         Ok(())
     }
 
+    /// Starts nothing again until the answer is dropped, so that a test has time to look.
+    ///
+    /// # Errors
+    /// The cluster does not run.
+    pub fn pause_restarts(&self) -> anyhow::Result<PausedRestarts> {
+        let service = self.pid("EDGE_PIDFILE")?;
+        let status = std::fs::read_to_string(format!("/proc/{service}/status"))?;
+        let parent = status.lines().find_map(|it| it.strip_prefix("PPid:"));
+        let supervisor = parent.context("the edge has no parent")?.trim().parse()?;
+        Self::signal_process(supervisor, "-STOP")?;
+        Ok(PausedRestarts { supervisor })
+    }
+
     /// Waits until another process has taken the place of `pid`.
     ///
     /// # Errors
@@ -230,6 +243,18 @@ impl TestCluster {
             .current_dir(self.home.path())
             .output()
             .with_context(|| format!("{} is not built", program.display()))
+    }
+}
+
+/// See [`TestCluster::pause_restarts`].
+#[derive(Debug)]
+pub struct PausedRestarts {
+    supervisor: i32,
+}
+
+impl Drop for PausedRestarts {
+    fn drop(&mut self) {
+        TestCluster::signal_process(self.supervisor, "-CONT").ok();
     }
 }
 

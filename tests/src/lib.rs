@@ -10,7 +10,7 @@ pub mod monitoring;
 pub mod rehearsal;
 mod tools;
 
-pub use cluster::{TestCluster, eventually, is_running};
+pub use cluster::{PausedRestarts, TestCluster, eventually, is_running};
 pub use collector::Collector;
 pub use tools::tool;
 

@@ -92,8 +92,8 @@ async fn only_its_prefix_is_down_and_it_returns() {
             .into_iter()
             .filter(|(other, _)| *other != service)
             .collect();
+        let paused = cluster.pause_restarts().unwrap();
         let killed = cluster.kill(&pid_file(service)).unwrap();
-        // It is away for two seconds.
         eventually(async || {
             let (status, body) = cluster.get(path).await?;
             ensure_unavailable(path, status, &body)
@@ -103,6 +103,7 @@ async fn only_its_prefix_is_down_and_it_returns() {
         for (_, other) in DOORS.into_iter().filter(|(other, _)| *other != service) {
             ensure_open(&cluster, other).await.unwrap();
         }
+        drop(paused);
         let after = cluster.successor_of(killed, &pid_file(service)).await;
         after.unwrap();
         eventually(|| ensure_open(&cluster, path)).await.unwrap();
