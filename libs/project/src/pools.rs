@@ -84,6 +84,8 @@ impl Pools {
             .min_connections(0)
             .max_connections(self.settings.max_connections)
             .acquire_timeout(self.settings.acquire_timeout.0)
+            // Whoever waited in vain says so; that others waited is measured.
+            .acquire_slow_threshold(self.settings.acquire_timeout.0)
             .idle_timeout(self.settings.idle_timeout.0)
             .connect_lazy_with(project.connect_options(role))
     }
