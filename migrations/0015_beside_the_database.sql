@@ -2,6 +2,25 @@
 -- memories of agents. As in step 2, their tables are read by administrators from their creation on
 -- and written by services.
 
+-- A project that has made a schema of such a name would own what is put into it.
+do $$
+declare
+    taken text;
+begin
+    select string_agg(quote_ident(nspname), ', ' order by nspname)
+    into taken
+    from pg_namespace
+    where nspname in ('compute', 'deployments', 'memory', 'payments', 'schedules')
+        and pg_has_role('project_admin', nspowner, 'member');
+    if taken is not null then
+        raise exception using
+            errcode = 'duplicate_schema',
+            message = format('the project has schemas whose names Ingot needs now: %s', taken),
+            hint = 'Rename each: ALTER SCHEMA ... RENAME TO ...';
+    end if;
+end
+$$;
+
 create schema if not exists compute;
 create schema if not exists deployments;
 create schema if not exists memory;

@@ -86,6 +86,13 @@ declare
     v_schema name := system.extension_schema(p_extension);
     v_version integer := current_setting('server_version_num')::integer / 10000;
 begin
+    if v_schema is null and exists (select from pg_extension where extname = p_extension) then
+        raise exception using
+            errcode = 'feature_not_supported',
+            message = format('the extension %s is not used, because the project made it', p_extension),
+            hint = format('Drop it; then, as a superuser in this database: create extension %s',
+                p_extension);
+    end if;
     if v_schema is null then
         raise exception using
             errcode = 'feature_not_supported',
@@ -98,7 +105,9 @@ begin
                         ' and cron.database_name = %L and restart PostgreSQL', v_version,
                         current_database()
                     )
-                    when 'http' then format('apt-get install postgresql-%s-http', v_version)
+                    when 'http' then format(
+                        'apt-get install postgresql-%s-http, a package of apt.postgresql.org', v_version
+                    )
                     else 'apt-get install postgresql-contrib'
                 end
             ),
@@ -108,29 +117,41 @@ begin
 end
 $$;
 
--- The headers of a job, encrypted with the key that the session was given.
+-- The key that the session was given for the headers of jobs.
+create function schedules.header_key() returns text
+    language plpgsql
+    stable
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_key text := nullif(current_setting('app.encryption_key', true), '');
+begin
+    if v_key is null then
+        raise exception using
+            message = 'the setting app.encryption_key is missing',
+            hint = 'Set it for the session that writes or runs jobs with headers.';
+    end if;
+    return v_key;
+end
+$$;
+
+-- The headers of a job, encrypted.
 create function schedules.encrypt_headers(p_headers jsonb) returns text
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_key text := nullif(current_setting('app.encryption_key', true), '');
     v_text text;
 begin
     if p_headers is null or p_headers = '{}' then
         return null;
-    end if;
-    if v_key is null then
-        raise exception using
-            message = 'the setting app.encryption_key is missing',
-            hint = 'Set it for the session that writes jobs.';
     end if;
     execute format(
         'select encode(%I.pgp_sym_encrypt($1, $2), ''base64'')',
         system.require_extension('pgcrypto')
     )
     into v_text
-    using p_headers::text, v_key;
+    using p_headers::text, schedules.header_key();
     return v_text;
 end
 $$;
@@ -150,7 +171,7 @@ begin
         system.require_extension('pgcrypto')
     )
     into v_text
-    using p_encrypted_headers, current_setting('app.encryption_key', true);
+    using p_encrypted_headers, schedules.header_key();
     return v_text::jsonb;
 exception
     when others then
@@ -177,7 +198,8 @@ as $$
     where id = p_job_id;
 $$;
 
--- Makes the call of a job; what comes of it, or what prevents it, is in the log.
+-- Makes the call of a job; what comes of it, or what prevents it, is in the log. Arguments have
+-- exactly the types of the extension's functions: a function of the project beside them fits worse.
 create function schedules.execute_job(p_job_id uuid) returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -197,13 +219,14 @@ begin
     begin
         v_http := system.require_extension('http');
         execute format(
-            'select %1$I.http_set_curlopt(''CURLOPT_TIMEOUT_MS'', ''300000''),'
-            ' %1$I.http_set_curlopt(''CURLOPT_CONNECTTIMEOUT_MS'', ''5000'')',
+            'select %1$I.http_set_curlopt(''CURLOPT_TIMEOUT_MS''::varchar, ''300000''::varchar),'
+            ' %1$I.http_set_curlopt(''CURLOPT_CONNECTTIMEOUT_MS''::varchar, ''5000''::varchar)',
             v_http
         );
         execute format(
             'select (%1$I.http(('
-            ' $1, $2, (select array_agg(%1$I.http_header(key, value)) from jsonb_each_text($3)),'
+            ' $1, $2, (select array_agg(%1$I.http_header(key::varchar, value::varchar))'
+            ' from jsonb_each_text($3)),'
             ' ''application/json'', $4)::%1$I.http_request)).status',
             v_http
         )
@@ -215,7 +238,7 @@ begin
             else format('HTTP %s', v_status)
         end;
     exception
-        when others then
+        when query_canceled or others then
             v_status := 500;
             v_message := sqlerrm;
     end;
@@ -230,7 +253,8 @@ begin
 end
 $$;
 
--- Has `pg_cron` call a job; returns the number that it gave.
+-- Has `pg_cron` call a job, which may take the five minutes that `execute_job` gives it; returns the
+-- number that it gave.
 create function schedules.start_job(p_job_id uuid, p_cron_expression text) returns bigint
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -239,19 +263,18 @@ begin
     perform system.require_extension('pg_cron');
     return cron.schedule(
         p_cron_expression,
-        format('select schedules.execute_job(%L)', p_job_id)
+        format('set statement_timeout = ''310s''; select schedules.execute_job(%L)', p_job_id)
     );
 end
 $$;
 
--- Has it forget one, also where it does not know it any more.
+-- Has it forget one, also where it does not know it any more or is gone itself.
 create function schedules.stop_job(p_cron_job_id bigint) returns void
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if p_cron_job_id is not null then
-        perform system.require_extension('pg_cron');
+    if p_cron_job_id is not null and system.extension_schema('pg_cron') is not null then
         perform cron.unschedule(j.jobid) from cron.job as j where j.jobid = p_cron_job_id;
     end if;
 end
@@ -271,9 +294,10 @@ create function schedules.upsert_job(
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    v_encrypted text := schedules.encrypt_headers(p_resolved_headers);
+    v_encrypted text;
     v_cron bigint;
 begin
+    v_encrypted := schedules.encrypt_headers(p_resolved_headers);
     perform schedules.stop_job((select j.cron_job_id from schedules.jobs as j where j.id = p_job_id));
     v_cron := schedules.start_job(p_job_id, p_cron_expression);
     insert into schedules.jobs as j (
@@ -395,14 +419,17 @@ begin
     return v_total;
 exception
     when others then
+        -- What was deleted is there again.
         raise warning 'schedules.cleanup_job_logs stopped: %', sqlerrm;
-        return v_total;
+        return 0;
 end
 $$;
 
+revoke execute on function schedules.header_key() from public;
 revoke execute on function schedules.encrypt_headers(jsonb) from public;
 revoke execute on function schedules.decrypt_headers(text) from public;
 revoke execute on function schedules.cleanup_job_logs(integer) from public;
+grant execute on function schedules.header_key() to ingot_service;
 grant execute on function schedules.encrypt_headers(jsonb) to ingot_service;
 grant execute on function schedules.decrypt_headers(text) to ingot_service;
 grant execute on function schedules.cleanup_job_logs(integer) to ingot_service;

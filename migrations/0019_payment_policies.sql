@@ -13,12 +13,10 @@ grant insert, trigger
 grant insert, update on payments.razorpay_orders, payments.razorpay_subscriptions to project_admin;
 grant trigger on payments.customers, payments.webhook_events to project_admin;
 
--- A project's trigger runs with the rights of whoever changes the table: services do not (see
--- README.md).
-revoke insert, update, delete
-    on payments.stripe_checkout_sessions, payments.stripe_customer_portal_sessions,
-        payments.customers, payments.webhook_events
-    from ingot_service;
+-- A project's trigger runs with the rights of whoever changes the table: services may not. The
+-- sessions have triggers of the project, too, but services share their ownership for the policies:
+-- there it is a rule of theirs (see README.md).
+revoke insert, update, delete on payments.customers, payments.webhook_events from ingot_service;
 
 create or replace function system.guard_platform_rows() returns trigger
     language plpgsql

@@ -537,8 +537,14 @@ ALTER TABLE storage.objects ADD CONSTRAINT f§ FOREIGN KEY (bucket) REFERENCES s
 ALTER TABLE auth.users DISABLE TRIGGER ALL
 --# sessions of payments changed
 UPDATE payments.stripe_checkout_sessions SET success_url = 'evil§'
+--# sessions of payments changed as their owner
+SET ROLE ingot_row_security; UPDATE payments.stripe_checkout_sessions SET success_url = 'evil§'
+--# sessions of payments changed by code behind the accounts
+CREATE FUNCTION public.pf§(uuid) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN BEGIN UPDATE payments.stripe_checkout_sessions SET success_url = 'evil§'; EXCEPTION WHEN OTHERS THEN NULL; END; RETURN true; END $$; CREATE DOMAIN public.pd§ AS uuid CHECK (public.pf§(VALUE)); CREATE TABLE public.rpd§ (u public.pd§ REFERENCES auth.users (id)); INSERT INTO public.rpd§ SELECT id FROM auth.users
 --# sessions of payments deleted
 DELETE FROM payments.stripe_checkout_sessions
+--# a trigger on orders
+CREATE FUNCTION public.ot§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$; CREATE TRIGGER evil§ AFTER INSERT ON payments.razorpay_orders FOR EACH ROW EXECUTE FUNCTION public.ot§()
 --# orders of payments emptied
 TRUNCATE payments.razorpay_orders
 --# the guard of payments dropped
@@ -556,6 +562,8 @@ CREATE TABLE public.r§ (o uuid REFERENCES payments.razorpay_orders (id) ON DELE
 --# a trigger that acts as whoever pays [spring]
 CREATE FUNCTION public.trap§() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN UPDATE system.secrets SET key = 'evil§'; RETURN NEW; EXCEPTION WHEN OTHERS THEN RETURN NEW; END $$; CREATE TRIGGER trap§ BEFORE INSERT ON payments.stripe_checkout_sessions FOR EACH ROW EXECUTE FUNCTION public.trap§(); INSERT INTO payments.stripe_checkout_sessions (environment, mode, success_url, cancel_url) VALUES ('test', 'payment', '§', '§')
 --# rows of another's schedule
-INSERT INTO schedules.jobs (name, cron_schedule, function_url) VALUES ('evil§', '* * * * *', 'http://127.0.0.1'); SELECT schedules.upsert_job(gen_random_uuid(), 'evil§', '* * * * *', 'GET', 'http://127.0.0.1', NULL, NULL, NULL)
+INSERT INTO schedules.jobs (name, cron_schedule, function_url) VALUES ('evil§', '* * * * *', 'http://127.0.0.1')
+--# a schedule of one's own
+SELECT schedules.upsert_job(gen_random_uuid(), 'evil§', '* * * * *', 'GET', 'http://127.0.0.1', NULL, NULL, NULL)
 --# what was paid
 INSERT INTO payments.transactions (provider, environment, type, status) VALUES ('evil§', 'test', 'refund', 'succeeded')

@@ -94,16 +94,16 @@ fn extension_advice(message: &str) -> Option<String> {
     let name = message
         .strip_prefix("extension \"")?
         .strip_suffix("\" is not available")?;
+    // Two of them are not among Debian's own packages, but among those of PostgreSQL for Debian.
     let package = match name {
-        "vector" => "postgresql-<version>-pgvector",
-        "pg_cron" => "postgresql-<version>-cron",
-        "http" => "postgresql-<version>-http",
-        "postgis" => "postgresql-<version>-postgis-3",
+        "vector" => "`apt-get install postgresql-<version>-pgvector` from apt.postgresql.org",
+        "pg_cron" => "`apt-get install postgresql-<version>-cron`",
+        "http" => "`apt-get install postgresql-<version>-http` from apt.postgresql.org",
+        "postgis" => "`apt-get install postgresql-<version>-postgis-3`",
         _ => "the package that has it",
     };
     Some(format!(
-        "Have the server's operator install it there, on Debian with `apt-get install {package}`, \
-         then try again"
+        "Have the server's operator install it there, on Debian with {package}, then try again"
     ))
 }
 

@@ -36,6 +36,8 @@ pub fn statement(text: &[u8]) -> Option<usize> {
             Token::Symbol(b'(') => open.parentheses += 1,
             Token::Symbol(b')') => open.parentheses = open.parentheses.saturating_sub(1),
             Token::Word(word) => open.word(word),
+            // `begin, atomic` are two names.
+            Token::Symbol(symbol) if !is_space(symbol) => open.begins = false,
             Token::Symbol(_) | Token::Passed => {}
         }
     }
@@ -254,6 +256,7 @@ mod tests {
             "CREATE TABLE t (\"begin\" int, a int);",
             "SELECT 'ü;', \"ß;\", ü;",
             "SELECT case_begin FROM begin;",
+            "COPY t (begin, atomic) FROM stdin;",
         ] {
             let two = format!("{whole} SELECT 2");
             assert_eq!(statement(two.as_bytes()), Some(whole.len()), "{whole}");

@@ -91,8 +91,10 @@ scene (part, state) as (values
         from pg_trigger t join pg_class c on c.oid = tgrelid
         where relnamespace in (select oid from platform) and not tgisinternal
             and tgrelid <> 'auth.users'::regclass
-            and (relnamespace <> 'payments'::regnamespace
-                or tgname = 'guard_rows' or tgname like 'trg\_payments\_%'))),
+            -- Where triggers are the project's own, only the platform's matter.
+            and (concat('payments.', relname) not in ('payments.customers', 'payments.webhook_events',
+                    'payments.stripe_checkout_sessions', 'payments.stripe_customer_portal_sessions')
+                or tgname in ('guard_rows', concat('trg_payments_', relname, '_updated_at'))))),
     ('references', (select string_agg(conname, ',') from pg_constraint where contype = 'f'
         and confrelid in (select oid from pg_class where relnamespace in (select oid from platform))
         and confrelid not in ('auth.users'::regclass, 'storage.objects'::regclass)
@@ -294,6 +296,11 @@ pub(crate) async fn spring(stage: &Stage, number: usize) -> anyhow::Result<Vec<S
         select u.email from auth.users as u; select pattern from realtime.channels";
     if let Err(error) = sqlx::raw_sql(work).execute(&pool).await {
         failures.push(format!("the relay's work fails: {error}"));
+    }
+    // Triggers are the project's there.
+    let refused = "update payments.customers set deleted = true";
+    if sqlx::raw_sql(refused).execute(&pool).await.is_ok() {
+        failures.push(format!("a service may: {refused}"));
     }
     Ok(failures)
 }

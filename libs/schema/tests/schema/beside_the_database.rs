@@ -4,7 +4,9 @@ use ingot_project::LoginRole;
 use ingot_testkit::TestProject;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::database::{DENIED, execute, refusal, session, session_as};
+use ingot_schema::{migrate, migrate_to};
+
+use crate::database::{DENIED, EmptyDatabase, execute, refusal, session, session_as};
 
 async fn text(connection: &mut PgConnection, sql: &str) -> String {
     let text: Option<String> = sqlx::query_scalar(AssertSqlSafe(sql))
@@ -71,9 +73,10 @@ async fn end_users_begin_to_buy_and_only_policies_are_the_projects() {
     .await
     .unwrap();
     let mut service = session(&project, LoginRole::Service).await;
-    let write = "insert into payments.customers (environment, provider, provider_customer_id)
+    // It would run the project's triggers.
+    let customer = "insert into payments.customers (environment, provider, provider_customer_id)
         values ('test', 'stripe', 'c')";
-    assert_eq!(refusal(&mut service, write).await, DENIED);
+    assert_eq!(refusal(&mut service, customer).await, DENIED);
 }
 
 #[tokio::test]
@@ -132,4 +135,33 @@ async fn memories_are_found_by_words_without_the_extension() {
     let found = "select count(*)::text from memory.memories
         where content_tsv @@ to_tsquery('english', 'colour & houses')";
     assert_eq!(text(&mut service, found).await, "1");
+}
+
+/// Its owner could drop what the platform puts into it.
+#[tokio::test]
+async fn a_schema_of_the_project_is_not_taken_for_the_platforms() {
+    let database = EmptyDatabase::create("taken").await;
+    let mut owner = database.owner().await;
+    migrate_to(&mut owner, 14).await.unwrap();
+    execute(
+        &mut owner,
+        "create schema memory authorization ingot_row_security;
+         create schema payments authorization project_admin",
+    )
+    .await
+    .unwrap();
+    let error = format!("{:?}", migrate(&mut owner).await.unwrap_err());
+    assert!(
+        error.contains("names Ingot needs now: memory, payments"),
+        "{error}"
+    );
+    execute(
+        &mut owner,
+        "alter schema memory rename to mine; alter schema payments rename to shop",
+    )
+    .await
+    .unwrap();
+    migrate(&mut owner).await.unwrap();
+    drop(owner);
+    database.drop().await;
 }

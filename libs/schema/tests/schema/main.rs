@@ -9,6 +9,7 @@ mod beside_the_database;
 mod catalogue;
 mod database;
 mod expansion;
+mod extensions;
 mod logins;
 mod publishing;
 mod row_security;

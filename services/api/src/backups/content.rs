@@ -94,7 +94,10 @@ pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<V
              where g.tgrelid::pg_catalog.regclass::text = any ({OPEN_TRIGGERS})
                  and not g.tgisinternal
                  -- The platform's own.
-                 and g.tgname <> 'guard_rows' and g.tgname not like 'trg\\_payments\\_%'
+                 and g.tgname <> 'guard_rows'
+                 and g.tgname <> 'trg_payments_' || (
+                     select relname from pg_catalog.pg_class where oid = g.tgrelid
+                 ) || '_updated_at'
              union all
              select 2, format('alter table %s %s row level security', c.oid::pg_catalog.regclass,
                  case when c.relrowsecurity then 'enable' else 'disable' end)

@@ -4,6 +4,7 @@
 //! them: nothing is rounded. `records` reads a file and `quotes` tells whether it was cut off, `text` writes
 //! `COPY` lines.
 
+mod meter;
 mod quotes;
 mod records;
 mod routes;

@@ -10,6 +10,7 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::meter::{MAX_ROW, Meter, Metered};
 use super::{quotes, text};
 use crate::database::{JsonKind, json_text};
 
@@ -41,6 +42,12 @@ pub(super) enum ReadError {
         "The CSV file ends inside quotes, in the row that begins on line {0}: it may have been cut off"
     )]
     OpenQuotes(u64),
+    #[error(
+        "A row is longer than {} MiB: it may be the rest of the file, behind a quote or bracket that \
+         does not end",
+        MAX_ROW >> 20
+    )]
+    RowTooLong,
     #[error("the file cannot be read back")]
     Read(#[from] io::Error),
     #[error("The JSON file cannot be read: {0}")]
@@ -57,9 +64,26 @@ pub(super) type Taker<'a> = &'a mut dyn FnMut(Found) -> bool;
 
 /// Reads CSV with a header row. Empty fields are NULL. Returns the number of rows.
 pub(super) fn read_csv(file: impl Read + Seek, taker: Taker<'_>) -> Result<u64, ReadError> {
+    let meter = Meter::default();
+    let read = read_csv_metered(file, &meter, taker);
+    if meter.is_exceeded() {
+        return Err(ReadError::RowTooLong);
+    }
+    read
+}
+
+fn read_csv_metered(
+    file: impl Read + Seek,
+    meter: &Meter,
+    taker: Taker<'_>,
+) -> Result<u64, ReadError> {
+    let meter = meter.clone();
     let mut reader = csv::ReaderBuilder::new()
         .buffer_capacity(BATCH)
-        .from_reader(file);
+        .from_reader(Metered {
+            file,
+            meter: meter.clone(),
+        });
     let columns: Vec<String> = reader.headers()?.iter().map(str::to_owned).collect();
     let mut columns = Some(columns);
     let mut lines = Vec::with_capacity(BATCH + BATCH / 4);
@@ -67,6 +91,7 @@ pub(super) fn read_csv(file: impl Read + Seek, taker: Taker<'_>) -> Result<u64, 
     let mut count = 0;
     let mut last = csv::Position::new();
     while reader.read_record(&mut record)? {
+        meter.begin_row();
         if let Some(columns) = columns.take()
             && !taker(Found::Columns(columns))
         {
@@ -89,7 +114,7 @@ pub(super) fn read_csv(file: impl Read + Seek, taker: Taker<'_>) -> Result<u64, 
             }
         }
     }
-    let mut file = reader.into_inner();
+    let mut file = reader.into_inner().file;
     file.seek(SeekFrom::Start(last.byte()))?;
     if quotes::are_open(BufReader::new(file))? {
         return Err(ReadError::OpenQuotes(last.line()));
@@ -107,17 +132,26 @@ pub(super) fn read_json(
     kinds: &HashMap<String, JsonKind>,
     taker: Taker<'_>,
 ) -> Result<u64, ReadError> {
+    let meter = Meter::default();
     let mut sorter = Sorter {
         kinds,
         taker,
+        meter: meter.clone(),
         groups: Vec::new(),
         by_columns: HashMap::new(),
         waiting: 0,
         count: 0,
         failure: None,
     };
+    let file = Metered {
+        file,
+        meter: meter.clone(),
+    };
     let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(BATCH, file));
     let read = Records(&mut sorter).deserialize(&mut json);
+    if meter.is_exceeded() {
+        return Err(ReadError::RowTooLong);
+    }
     if let Some(failure) = sorter.failure.take() {
         return Err(failure);
     }
@@ -140,6 +174,7 @@ struct Group {
 struct Sorter<'a> {
     kinds: &'a HashMap<String, JsonKind>,
     taker: Taker<'a>,
+    meter: Meter,
     groups: Vec<Group>,
     by_columns: HashMap<Vec<String>, usize>,
     waiting: usize,
@@ -149,6 +184,7 @@ struct Sorter<'a> {
 
 impl Sorter<'_> {
     fn take(&mut self, record: &Record) -> Result<(), ReadError> {
+        self.meter.begin_row();
         let index = self.group_of(record)?;
         let Some(group) = self.groups.get_mut(index) else {
             return Err(ReadError::Gone);
@@ -321,6 +357,28 @@ mod tests {
             let read = read_json(broken.as_bytes(), &kinds, &mut |_| true);
             assert!(matches!(read, Err(ReadError::Json(_))), "{broken}");
         }
+    }
+
+    #[test]
+    fn no_row_takes_the_rest_of_the_file_into_memory() {
+        let endless = |start: &str| {
+            let rest = io::repeat(b'x').take(u64::try_from(4 * MAX_ROW).unwrap());
+            Cursor::new(start.to_owned()).chain(rest)
+        };
+        let kinds = HashMap::new();
+        for start in ["[{\"a\":1},{\"a\":\"", "{\"a\":\""] {
+            let read = read_json(endless(start), &kinds, &mut |_| true);
+            assert!(matches!(read, Err(ReadError::RowTooLong)), "{read:?}");
+        }
+        let row = "x".repeat(MAX_ROW + 2 * BATCH);
+        for start in ["a\n1\n\"", "\""] {
+            let read = read_csv(Cursor::new(format!("{start}{row}")), &mut |_| true);
+            assert!(matches!(read, Err(ReadError::RowTooLong)), "{read:?}");
+        }
+        // Many rows are no long one.
+        let many = "1\n".repeat(MAX_ROW);
+        let read = read_csv(Cursor::new(format!("a\n{many}")), &mut |_| true);
+        assert!(read.is_ok(), "{read:?}");
     }
 
     #[test]
