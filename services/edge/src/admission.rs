@@ -93,10 +93,9 @@ impl Gateway {
         let client = session.as_downstream_mut();
         client.set_write_timeout(Some(TAKES_NOTHING));
         client.set_total_drain_timeout(Some(UNREAD_REST));
-        if exchange.upgrade {
-            // A WebSocket may be silent for as long as both sides like.
-            client.set_read_timeout(None);
-        }
+        // A WebSocket may be silent for as long as both sides like.
+        let silence = (!exchange.upgrade).then_some(self.settings.body_wait.0);
+        client.set_read_timeout(silence);
         Ok(Admission::Proceed)
     }
 

@@ -76,6 +76,9 @@ impl Gateway {
         if window == 0 {
             return Err(Problems::of("INGOT_RATE_WINDOW", "must be at least 1 second").into());
         }
+        if settings.body_wait.0.is_zero() {
+            return Err(Problems::of("INGOT_EDGE_BODY_TIMEOUT", "must be at least 1 second").into());
+        }
         let keep_alive_seconds = (config.listen.keep_alive_ms / 1000).max(1);
         Ok(Self {
             hosts: Hosts::of_one(&settings.project, &settings.hosts)?,

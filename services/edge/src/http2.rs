@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::MAX_HEAD;
 use crate::client_stream::ClientStream;
+use crate::http2_stream::PatientStream;
 use crate::listener::Connections;
 
 /// As offered in a TLS handshake (RFC 9113 §3.1).
@@ -87,7 +88,7 @@ impl Connections {
     fn answer_stream(&self, session: HttpSession) -> impl Future<Output = ()> + Send + use<> {
         let connection = self.clone();
         async move {
-            let session = ServerSession::new_http2(session);
+            let session = ServerSession::new_custom(Box::new(PatientStream::new(session)));
             let answering = connection
                 .proxy
                 .process_new_http(session, &connection.closing);

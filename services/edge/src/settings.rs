@@ -96,6 +96,9 @@ ingot_config::settings! {
         /// Memory that the edge may use: from nine tenths of it on, new requests get a 503 with
         /// `Retry-After`. Unset, what its container may use; without a container, no limit.
         memory: Option<ByteSize> = "INGOT_EDGE_MEMORY";
+        /// Seconds for which the next piece of a request's body is waited for. A small body has to be
+        /// there as a whole within them, any body over HTTP/2 at 512 bytes a second beyond them.
+        body_wait: Seconds = "INGOT_EDGE_BODY_TIMEOUT", default "60";
         /// Client addresses that are remembered at once; the longest unseen is forgotten first.
         rate_addresses: usize = "INGOT_RATE_ADDRESSES", default "200000";
     }

@@ -40,7 +40,7 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let body = plain::whole_body(session).await?;
+        let body = plain::whole_body(session, self.settings.body_wait.0).await?;
         let (mut connection, answer) = self.ask(session, exchange, &body).await?;
         self.pass_on(session, exchange, &mut connection, answer)
             .await?;

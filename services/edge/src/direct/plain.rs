@@ -1,11 +1,14 @@
 //! Which requests are plain.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderName, HeaderValue};
 use http::{HeaderMap, Version};
 use pingora::http::RequestHeader;
 use pingora::proxy::Session;
-use pingora::{Error, Result};
+use pingora::{Error, ErrorType, Result};
+use tokio::time::timeout;
 
 use crate::exchange::Exchange;
 use crate::routes::Body;
@@ -32,17 +35,23 @@ pub(crate) fn is_plain(session: &mut Session, exchange: &Exchange) -> bool {
     sound && (small || session.as_downstream_mut().is_body_empty())
 }
 
-/// The body of a plain request.
-pub(super) async fn whole_body(session: &mut Session) -> Result<Bytes> {
+/// The body of a plain request, which has to be there within `limit`.
+pub(super) async fn whole_body(session: &mut Session, limit: Duration) -> Result<Bytes> {
     let client = session.as_downstream_mut();
     if client.is_body_empty() {
         return Ok(Bytes::new());
     }
-    let mut whole = BytesMut::new();
-    while let Some(piece) = client.read_request_body().await.map_err(Error::into_down)? {
-        whole.extend_from_slice(&piece);
-    }
-    Ok(whole.freeze())
+    let reading = async {
+        let mut whole = BytesMut::new();
+        while let Some(piece) = client.read_request_body().await.map_err(Error::into_down)? {
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole.freeze())
+    };
+    timeout(limit, reading).await.unwrap_or_else(|_late| {
+        let late = Error::explain(ErrorType::ReadTimedout, "the body comes too slowly");
+        Err(late.into_down())
+    })
 }
 
 fn is_small(length: &HeaderValue) -> bool {

@@ -16,6 +16,7 @@ mod limits;
 mod reload;
 mod routing;
 mod sessions;
+mod slow_bodies;
 mod support;
 mod tls;
 mod upstreams;
