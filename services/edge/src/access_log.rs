@@ -3,11 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use http::header;
 use ingot_telemetry::Durations;
 use metrics::{Counter, counter};
 use pingora::Error;
-use pingora::proxy::Session;
 use serde::Serialize;
 use tracing::{Level, Span};
 
@@ -25,6 +23,19 @@ const READS_LOGS: &str = "/logs/";
 const CLIENT_LEFT: u16 = 499;
 /// Status classes, from 1xx to 5xx.
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// A finished request, besides what its exchange knows.
+#[derive(Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) user_agent: Option<&'a str>,
+    /// None when nothing was answered.
+    pub(crate) status: Option<u16>,
+    /// Bytes of the answer's body.
+    pub(crate) size: usize,
+    pub(crate) error: Option<&'a Error>,
+}
 
 /// Metrics of one service, looked up once.
 #[derive(Clone)]
@@ -71,39 +82,33 @@ impl AccessLog {
     }
 
     /// Notes a finished request.
-    pub(crate) fn note(&self, session: &Session, error: Option<&Error>, exchange: &Exchange) {
+    pub(crate) fn note(&self, told: &Told<'_>, exchange: &Exchange) {
         let took = exchange.started.elapsed();
-        let status = session
-            .response_written()
-            .map_or(CLIENT_LEFT, |response| response.status.as_u16());
+        let status = told.status.unwrap_or(CLIENT_LEFT);
         let service = exchange.service();
         service
             .and_then(|service| self.services.get(service.index()))
             .unwrap_or(&self.none)
             .note(status, took, &exchange.span);
         exchange.span.record("http.response.status_code", status);
-        let request = session.req_header();
-        let path = request.uri.path();
+        let path = told.path;
         if path.contains(READS_LOGS) || !tracing::enabled!(target: TARGET, Level::INFO) {
             return;
         }
         Record {
-            method: request.method.as_str(),
+            method: told.method,
             path,
             status,
-            size: session.body_bytes_sent(),
+            size: told.size,
             duration_ms: millis(took),
             ip: exchange.client,
-            user_agent: request
-                .headers
-                .get(header::USER_AGENT)
-                .and_then(|agent| agent.to_str().ok()),
+            user_agent: told.user_agent,
             request_id: exchange.request_id.to_str().unwrap_or_default(),
             trace_id: exchange.trace.id(),
             project: exchange.project.to_str().unwrap_or_default(),
             service: service.map(Service::name),
             upstream: exchange.lease.as_ref().map(|lease| lease.member().address),
-            error: error.map(Error::to_string),
+            error: told.error.map(Error::to_string),
         }
         .write();
     }

@@ -3,17 +3,18 @@
 use std::time::Duration;
 
 use http::{HeaderValue, Method, Version, header};
+use ingot_http::header::REQUEST_ID;
 use ingot_http::{ApiError, continues_session};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 
-use crate::client_address::{client_address, trusts_peer};
+use crate::client_address::{FORWARDED_FOR, client_address, trusts_peer};
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::limit::Key;
 use crate::routes::{self, Body, Service};
 use crate::session::NodeId;
-use crate::trace::{Trace, request_id, server_span};
+use crate::trace::{TRACEPARENT, Trace, request_id, server_span};
 use crate::{answer, cors};
 
 /// Request line and headers together (contract, platform §1.2).
@@ -24,7 +25,7 @@ const MAX_HEADERS: usize = 80;
 const HEADER_OVERHEAD: usize = 4;
 
 /// A client that takes no byte of its answer for so long is gone.
-const TAKES_NOTHING: Duration = Duration::from_mins(1);
+pub(crate) const TAKES_NOTHING: Duration = Duration::from_mins(1);
 /// How long the rest of a body is read that the service did not want, to keep the connection.
 const UNREAD_REST: Duration = Duration::from_secs(5);
 
@@ -81,7 +82,9 @@ impl Gateway {
             .found
             .ok_or_else(|| answer::unknown_route(session))?;
         if found.route.body == Body::Bounded {
-            exchange.body_limit = self.body_limit(request);
+            let kind = request.headers.get(header::CONTENT_TYPE);
+            let is_form = kind.is_some_and(|kind| is_form(kind.as_bytes()));
+            exchange.body_limit = self.body_limit(is_form);
             if content_length(request).is_some_and(|length| length > exchange.body_limit) {
                 return Err(answer::body_too_large(exchange.body_limit));
             }
@@ -104,23 +107,24 @@ impl Gateway {
         let headers = &session.req_header().headers;
         if let Some(peer) = session.client_addr().and_then(|address| address.as_inet()) {
             let trust = &self.settings.trust_proxy;
-            exchange.client = client_address(peer.ip(), headers, trust);
+            let forwarded = headers.get_all(FORWARDED_FOR).iter();
+            let forwarded = forwarded.map(HeaderValue::as_bytes);
+            exchange.client = client_address(peer.ip(), forwarded, trust);
             exchange.peer_trusted = trusts_peer(trust, peer.ip());
         }
-        exchange.request_id = request_id(headers);
+        let id = headers.get(REQUEST_ID).map(HeaderValue::as_bytes);
+        exchange.request_id = request_id(id);
         if self.exports_traces {
             exchange.span = server_span(session.req_header());
             exchange.trace = Trace::of_span(&exchange.span);
         } else {
-            exchange.trace = Trace::of(headers);
+            let parent = headers.get(TRACEPARENT).map(HeaderValue::as_bytes);
+            exchange.trace = Trace::of(parent);
         }
     }
 
-    fn body_limit(&self, request: &RequestHeader) -> u64 {
-        let is_form = request
-            .headers
-            .get(header::CONTENT_TYPE)
-            .is_some_and(|kind| starts_with(kind, b"application/x-www-form-urlencoded"));
+    /// Largest body, in bytes, where bodies are bounded.
+    pub(crate) fn body_limit(&self, is_form: bool) -> u64 {
         if is_form {
             self.bodies.max_form.0
         } else {
@@ -138,11 +142,11 @@ fn asks_for_websocket(request: &RequestHeader) -> bool {
             .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-fn starts_with(value: &HeaderValue, prefix: &[u8]) -> bool {
-    value
-        .as_bytes()
-        .get(..prefix.len())
-        .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+/// Whether a body of that type is a form's.
+pub(crate) fn is_form(content_type: &[u8]) -> bool {
+    const FORM: &[u8] = b"application/x-www-form-urlencoded";
+    let start = content_type.get(..FORM.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
 }
 
 fn host(request: &RequestHeader) -> Option<&str> {

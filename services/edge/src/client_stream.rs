@@ -22,6 +22,7 @@ use pingora::protocols::{
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
+use crate::early::Early;
 use crate::passage::Passage;
 use crate::plain_stream::PlainStream;
 use crate::{answer, http2};
@@ -157,7 +158,7 @@ impl AsyncWrite for Transport {
 #[derive(Debug)]
 pub(crate) struct ClientStream {
     /// None at the very end, when a passage has it.
-    stream: Option<BufWriter<Escaped<Transport>>>,
+    stream: Option<BufWriter<Escaped<Early<Transport>>>>,
     /// What the proxy is told about TLS: that it is there.
     tls: Option<Arc<SslDigest>>,
     /// The envelope is on its way; the connection ends with it.
@@ -165,36 +166,59 @@ pub(crate) struct ClientStream {
 }
 
 impl ClientStream {
-    /// Buffers what is written to `stream`, on which HTTP/1 is spoken.
-    pub(crate) fn new(stream: Transport) -> Self {
-        Self::of(stream, Escaped::new)
+    /// Buffers what is written to `stream`, on which HTTP/1 is spoken. `read` has been read of it,
+    /// from the beginning of a request on.
+    pub(crate) fn new(stream: Transport, read: BytesMut) -> Self {
+        Self::of(stream, read, Escaped::new)
     }
 
     /// The same for HTTP/2.
     pub(crate) fn http2(stream: Transport) -> Self {
-        Self::of(stream, Escaped::untouched)
+        Self::of(stream, BytesMut::new(), Escaped::untouched)
     }
 
-    fn of(stream: Transport, escaped: fn(Transport) -> Escaped<Transport>) -> Self {
+    /// What was wrapped, and what of a next request has been read; nothing when an answer is still
+    /// on its way.
+    pub(crate) fn unwrap(mut self) -> Option<(Transport, BytesMut)> {
+        let stream = self.stream.take().filter(|it| it.buffer().is_empty())?;
+        Some(into_parts(stream))
+    }
+
+    fn of(
+        stream: Transport,
+        read: BytesMut,
+        escaped: fn(Early<Transport>) -> Escaped<Early<Transport>>,
+    ) -> Self {
         let tls = match &stream {
             Transport::Plain(_) => None,
             Transport::Tls(_) => Some(Arc::new(SslDigest::new("", "", None, None, Vec::new()))),
         };
         Self {
-            stream: Some(BufWriter::with_capacity(BUFFER, escaped(stream))),
+            stream: Some(BufWriter::with_capacity(
+                BUFFER,
+                escaped(Early::new(stream, read)),
+            )),
             tls,
             refused: false,
         }
     }
 
     fn socket(&self) -> Option<&PlainStream> {
-        Some(self.stream.as_ref()?.get_ref().get_ref().socket())
+        Some(self.stream.as_ref()?.get_ref().get_ref().get_ref().socket())
     }
 
-    fn stream(&mut self) -> io::Result<Pin<&mut BufWriter<Escaped<Transport>>>> {
+    fn stream(&mut self) -> io::Result<Pin<&mut BufWriter<Escaped<Early<Transport>>>>> {
         let stream = self.stream.as_mut().map(Pin::new);
         stream.ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
+}
+
+/// The connection, and what was read of it and not asked for. What has been written is lost.
+fn into_parts(stream: BufWriter<Escaped<Early<Transport>>>) -> (Transport, BytesMut) {
+    let (early, mut read) = stream.into_inner().into_parts();
+    let (transport, after) = early.into_parts();
+    read.extend_from_slice(&after);
+    (transport, read)
 }
 
 impl Drop for ClientStream {
@@ -215,8 +239,8 @@ impl Drop for ClientStream {
                 first.extend_from_slice(&passage.to_client);
                 passage.to_client = first;
             }
-            let (client, escaped) = stream.into_inner().into_parts();
-            passage.to_node.extend_from_slice(&escaped);
+            let (client, read) = into_parts(stream);
+            passage.to_node.extend_from_slice(&read);
             request.client.replace(Some(client));
         });
     }

@@ -7,7 +7,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE");
-const EXPOSED: HeaderValue = HeaderValue::from_static("Content-Range,Preference-Applied");
+/// Headers of answers that scripts may read.
+pub(crate) const EXPOSED: HeaderValue =
+    HeaderValue::from_static("Content-Range,Preference-Applied");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
 const ORIGIN: HeaderValue = HeaderValue::from_static("Origin");
 const ORIGIN_AND_HEADERS: HeaderValue =
@@ -66,15 +68,15 @@ impl Said {
                 said.any = true;
                 said.origin |= name == header::ACCESS_CONTROL_ALLOW_ORIGIN;
             } else if name == header::VARY {
-                said.varies |= names_origin(value);
+                said.varies |= names_origin(value.as_bytes());
             }
         }
         said
     }
 }
 
-fn names_origin(vary: &HeaderValue) -> bool {
-    vary.as_bytes().split(|byte| *byte == b',').any(|item| {
+pub(crate) fn names_origin(vary: &[u8]) -> bool {
+    vary.split(|byte| *byte == b',').any(|item| {
         let item = item.trim_ascii();
         item == b"*" || item.eq_ignore_ascii_case(b"origin")
     })

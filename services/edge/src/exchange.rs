@@ -1,10 +1,9 @@
 //! What the edge remembers of one request while it is under way.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
-use http::{HeaderValue, header};
-use pingora::http::ResponseHeader;
+use http::HeaderValue;
 
 use crate::drain::Flight;
 use crate::limit::Quota;
@@ -74,11 +73,11 @@ impl Exchange {
     }
 
     /// The member that has it has begun to answer.
-    pub(crate) fn is_answered(&mut self, response: &ResponseHeader) {
+    pub(crate) fn is_answered(&mut self, content_type: Option<&[u8]>) {
         if let Some(lease) = &self.lease {
             lease.member().succeeded();
         }
-        if is_event_stream(response) {
+        if content_type.is_some_and(|kind| kind.starts_with(b"text/event-stream")) {
             self.flight.becomes_stream();
         }
     }
@@ -95,15 +94,14 @@ impl Exchange {
         }
     }
 
+    /// Where a connection for it leads, once that is known.
+    pub(crate) fn destination(&self) -> Option<(SocketAddr, Purpose)> {
+        let lease = self.lease.as_ref()?;
+        Some((lease.member().address, self.purpose()))
+    }
+
     /// The service that the request goes to, once that is known.
     pub(crate) fn service(&self) -> Option<Service> {
         self.found.map(|found| found.route.service)
     }
-}
-
-fn is_event_stream(response: &ResponseHeader) -> bool {
-    response
-        .headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }

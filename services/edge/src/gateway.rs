@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use ingot_config::Problems;
 use ingot_http::{ApiError, BodySettings};
 use ingot_telemetry::MemoryBudget;
@@ -17,7 +17,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, Told};
 use crate::admission::Admission;
 use crate::direct::{IdleConnections, is_plain};
 use crate::drain::Flights;
@@ -55,7 +55,7 @@ pub(crate) struct Gateway {
     /// Connections of plain requests; each thread has its own.
     pub(crate) idle: Arc<IdleConnections>,
     pools: [Arc<Pool>; Service::ALL.len()],
-    access_log: AccessLog,
+    pub(crate) access_log: AccessLog,
 }
 
 impl Gateway {
@@ -77,7 +77,9 @@ impl Gateway {
             return Err(Problems::of("INGOT_RATE_WINDOW", "must be at least 1 second").into());
         }
         if settings.body_wait.0.is_zero() {
-            return Err(Problems::of("INGOT_EDGE_BODY_TIMEOUT", "must be at least 1 second").into());
+            return Err(
+                Problems::of("INGOT_EDGE_BODY_TIMEOUT", "must be at least 1 second").into(),
+            );
         }
         let keep_alive_seconds = (config.listen.keep_alive_ms / 1000).max(1);
         Ok(Self {
@@ -302,7 +304,8 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        exchange.is_answered(response);
+        let kind = response.headers.get(header::CONTENT_TYPE);
+        exchange.is_answered(kind.map(HeaderValue::as_bytes));
         self.prepare_answer(session, exchange, response);
         Ok(())
     }
@@ -334,7 +337,17 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
-        self.access_log.note(session, error, exchange);
+        let request = session.req_header();
+        let agent = request.headers.get(header::USER_AGENT);
+        let told = Told {
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            user_agent: agent.and_then(|agent| agent.to_str().ok()),
+            status: session.response_written().map(|it| it.status.as_u16()),
+            size: session.body_bytes_sent(),
+            error,
+        };
+        self.access_log.note(&told, exchange);
     }
 
     /// The access log tells what became of every request; pingora's own lines would repeat it.

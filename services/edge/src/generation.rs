@@ -30,6 +30,9 @@ pub(crate) type Pools = [Arc<Pool>; Service::ALL.len()];
 /// serves.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 
+/// Longest wait for the first addresses of the services.
+const FIRST_NAMES: Duration = Duration::from_secs(2);
+
 /// One generation at work.
 pub(crate) struct Generation {
     pub(crate) config: Config,
@@ -52,6 +55,9 @@ impl Generation {
     /// A setting that cannot be used.
     pub(crate) async fn prepare(config: Config, former: Option<&Self>) -> anyhow::Result<Self> {
         let pools = pools(&config.upstream);
+        // Requests that wait already must not find that nobody is known. Without DNS, they do.
+        let names = futures::future::join_all(pools.iter().map(|pool| upstream::look_up(pool)));
+        let _late = tokio::time::timeout(FIRST_NAMES, names).await;
         let limit = former
             .filter(|former| counts_alike(&former.config.request, &config.request))
             .map_or_else(|| new_limit(&config.request), |it| Arc::clone(&it.limit));

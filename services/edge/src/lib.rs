@@ -15,6 +15,7 @@ mod client_stream;
 mod cors;
 mod direct;
 mod drain;
+mod early;
 mod exchange;
 mod forward;
 mod gateway;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::BytesMut;
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
 use pingora::protocols::SocketDigest;
 use pingora::protocols::http::ServerSession;
@@ -20,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client_stream::{ClientStream, Transport, one_request};
+use crate::direct::{Client, Next};
 use crate::gateway::Gateway;
+use crate::passage::Passage;
 use crate::plain_stream::PlainStream;
 use crate::proxy_protocol;
 use crate::tls::Tls;
@@ -41,15 +44,29 @@ pub(crate) async fn bind(address: IpAddr, port: u16, setting: &str) -> anyhow::R
     listener.with_context(|| format!("cannot listen on {wanted}: set {setting} to a free one"))
 }
 
+/// What a connection is after a request.
+enum After {
+    /// It may bring the next one, of which so much has been read.
+    Open(Transport, BytesMut),
+    /// A WebSocket.
+    Passage(Passage, Transport),
+    /// Closed.
+    Over,
+}
+
 /// What every connection shares.
 #[derive(Clone)]
 pub(crate) struct Connections {
-    /// The proxy that answers.
+    /// Answers what needs no library.
+    pub(crate) gateway: Arc<Gateway>,
+    /// The same gateway in the proxy library, which answers the rest.
     pub(crate) proxy: Arc<HttpProxy<Gateway>>,
     /// True from the start of the drain on: no connection is kept open after its next answer.
     pub(crate) closing: watch::Receiver<bool>,
     /// How long a client may be silent before a request.
     pub(crate) keep_alive_seconds: u64,
+    /// Ends idle connections.
+    pub(crate) ended: CancellationToken,
     /// Cuts what is still open.
     pub(crate) cut: CancellationToken,
     /// Counts connections.
@@ -132,22 +149,43 @@ impl Connections {
             // Apart, so that connections of HTTP/1 do not carry its state.
             return Box::pin(self.answer_streams(ClientStream::http2(transport))).await;
         }
-        let mut session = ServerSession::new_http1(Box::new(ClientStream::new(transport)));
-        // Who connects and says nothing is waited for as long as between two requests.
-        session.set_keepalive(Some(self.keep_alive_seconds));
+        let is_tls = self.tls.is_some();
+        let (mut transport, mut read) = (transport, BytesMut::new());
         loop {
-            let answering = self.proxy.process_new_http(session, &self.closing);
-            let (next, passage) = one_request(answering).await;
-            if let Some((passage, client)) = passage {
-                return passage.run(client).await;
-            }
-            let Some((stream, settings)) = next.map(ReusedHttpStream::consume) else {
+            let client = Client::new(transport, read);
+            let lane = self
+                .gateway
+                .answer_in_lane(client, peer.ip(), is_tls, &self.ended);
+            let Next::Other(stream, begun) = lane.await else {
                 return;
             };
-            session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
+            // Apart, so that idle connections do not carry its state.
+            let answering = Box::pin(self.answer_other(ClientStream::new(stream, begun)));
+            match answering.await {
+                After::Open(stream, begun) => (transport, read) = (stream, begun),
+                After::Passage(passage, stream) => return passage.run(stream).await,
+                After::Over => return,
             }
+        }
+    }
+
+    /// Has the proxy library answer the next request.
+    async fn answer_other(&self, stream: ClientStream) -> After {
+        let mut session = ServerSession::new_http1(Box::new(stream));
+        // Who has not sent all of it is waited for as long as between two requests.
+        session.set_keepalive(Some(self.keep_alive_seconds));
+        let answering = self.proxy.process_new_http(session, &self.closing);
+        let (next, passage) = one_request(answering).await;
+        if let Some((passage, client)) = passage {
+            return After::Passage(passage, client);
+        }
+        let open = next.map(ReusedHttpStream::consume).and_then(|(stream, _)| {
+            let stream = stream.into_any().downcast::<ClientStream>().ok()?;
+            stream.unwrap()
+        });
+        match open {
+            Some((stream, begun)) => After::Open(stream, begun),
+            None => After::Over,
         }
     }
 }

@@ -4,7 +4,6 @@
 //! so that nothing else can be smuggled into logs.
 
 use http::{HeaderMap, HeaderValue};
-use ingot_http::header::REQUEST_ID;
 use pingora::http::RequestHeader;
 use uuid::Uuid;
 
@@ -12,12 +11,13 @@ use uuid::Uuid;
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
 /// The id of a request: the client's when it is a UUID, else a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
-    if let Some(value) = headers.get(REQUEST_ID)
-        && value.len() == 36
-        && Uuid::try_parse_ascii(value.as_bytes()).is_ok()
+pub(crate) fn request_id(named: Option<&[u8]>) -> HeaderValue {
+    if let Some(named) = named
+        && named.len() == 36
+        && Uuid::try_parse_ascii(named).is_ok()
+        && let Ok(value) = HeaderValue::from_bytes(named)
     {
-        return value.clone();
+        return value;
     }
     let mut text = [0; 36];
     uuid::Builder::from_random_bytes(rand::random())
@@ -60,12 +60,9 @@ impl Trace {
     }
 
     /// Continues the trace that the client names, or starts one.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(parent: Option<&[u8]>) -> Self {
         let span = hex(rand::random::<u64>());
-        match headers
-            .get(TRACEPARENT)
-            .and_then(|v| Self::parse(v.as_bytes()))
-        {
+        match parent.and_then(Self::parse) {
             Some(parent) => Self { span, ..parent },
             None => Self {
                 id: wide_hex(rand::random::<u128>()),
@@ -82,7 +79,7 @@ impl Trace {
         headers
             .get(TRACEPARENT)
             .and_then(|v| Self::parse(v.as_bytes()))
-            .unwrap_or_else(|| Self::of(&HeaderMap::new()))
+            .unwrap_or_else(|| Self::of(None))
     }
 
     /// A well-formed `traceparent` of version 00.
@@ -117,6 +114,11 @@ impl Trace {
 
     /// The header for the next service.
     pub(crate) fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.text()).unwrap_or_else(|_| HeaderValue::from_static(""))
+    }
+
+    /// The same as bytes.
+    pub(crate) fn text(&self) -> [u8; 55] {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         if let Some(place) = text.get_mut(3..35) {
             place.copy_from_slice(&self.id);
@@ -129,7 +131,7 @@ impl Trace {
         {
             *flag = b'1';
         }
-        HeaderValue::from_bytes(&text).unwrap_or_else(|_| HeaderValue::from_static(""))
+        text
     }
 }
 
@@ -164,13 +166,9 @@ mod tests {
 
     const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-    fn headers(name: &'static str, value: &str) -> HeaderMap {
-        HeaderMap::from_iter([(name.parse().unwrap(), value.parse().unwrap())])
-    }
-
     #[test]
     fn a_named_trace_goes_on_under_a_new_span() {
-        let header = Trace::of(&headers(TRACEPARENT, PARENT)).header();
+        let header = Trace::of(Some(PARENT.as_bytes())).header();
         let header = header.to_str().unwrap();
         assert!(header.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"));
         assert!(header.ends_with("-01") && !header.contains("00f067aa0ba902b7"));
@@ -187,7 +185,7 @@ mod tests {
             "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
         ] {
-            let trace = Trace::of(&headers(TRACEPARENT, broken));
+            let trace = Trace::of(Some(broken.as_bytes()));
             assert_ne!(
                 trace.id().to_ascii_lowercase(),
                 "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -202,12 +200,9 @@ mod tests {
     #[test]
     fn only_a_uuid_survives_as_request_id() {
         let known = "9f1c3c9e-6c0a-4e43-9d7c-0d4a3f1f2b11";
-        assert_eq!(request_id(&headers(REQUEST_ID, known)), known);
-        let made = request_id(&headers(
-            REQUEST_ID,
-            "x\" injected=1 aaaaaaaaaaaaaaaaaaaaaa",
-        ));
+        assert_eq!(request_id(Some(known.as_bytes())), known);
+        let made = request_id(Some(b"x\" injected=1 aaaaaaaaaaaaaaaaaaaaaa"));
         assert!(Uuid::parse_str(made.to_str().unwrap()).is_ok());
-        assert_ne!(request_id(&HeaderMap::new()), request_id(&HeaderMap::new()));
+        assert_ne!(request_id(None), request_id(None));
     }
 }

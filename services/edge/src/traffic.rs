@@ -33,6 +33,7 @@ pub(crate) struct Traffic {
     lanes: Vec<Lane>,
     flights: Arc<Flights>,
     closing: watch::Sender<bool>,
+    ended: CancellationToken,
     cut: CancellationToken,
     open: TaskTracker,
 }
@@ -54,6 +55,7 @@ impl Traffic {
     ) -> anyhow::Result<Self> {
         let (closing, is_closing) = watch::channel(false);
         let (cut, open) = (CancellationToken::new(), TaskTracker::new());
+        let ended = CancellationToken::new();
         let threads = config.listen.threads;
         let idle_connections = config.upstream.idle_connections.div_ceil(threads.max(1));
         let conf = Arc::new(ServerConf {
@@ -68,10 +70,12 @@ impl Traffic {
             let connections = Connections {
                 closing: is_closing.clone(),
                 keep_alive_seconds: gateway.keep_alive_seconds,
+                ended: ended.clone(),
                 cut: cut.clone(),
                 open: open.clone(),
                 proxy_protocol: config.listen.proxy_protocol,
                 tls: None,
+                gateway: Arc::new(gateway.clone()),
                 proxy: Arc::new(http_proxy(&conf, gateway)),
             };
             let thread = (threads > 0).then(|| Thread::start(number)).transpose()?;
@@ -86,6 +90,7 @@ impl Traffic {
             lanes,
             flights,
             closing,
+            ended,
             cut,
             open,
         })
@@ -151,6 +156,7 @@ impl Traffic {
             () = quiet => {}
             () = self.open.wait() => {}
         }
+        self.ended.cancel();
         for lane in &self.lanes {
             lane.connections.proxy.http_cleanup().await;
         }

@@ -64,6 +64,7 @@ impl IdleConnections {
         if !connection.is_idle() {
             return;
         }
+        connection.rest();
         let idle = Idle {
             connection,
             since: Instant::now(),

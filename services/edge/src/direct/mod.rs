@@ -5,32 +5,51 @@
 //! and watches each idle connection with a task. Here the task that has read the request sends it,
 //! and passes on the answer as it comes. Whatever is not plain (see [`is_plain`]) goes the long way;
 //! what happens to heads, and who gets a request, is the same on both.
+//!
+//! Shorter still is the [`lane`], where requests of HTTP/1.1 are not even read by the library.
 
+mod answered;
+mod asked;
 mod connection;
+mod framing;
+mod head;
 mod idle;
+mod lane;
+mod onward;
 mod plain;
+mod waiting;
+
+use std::io;
 
 use bytes::Bytes;
-use http::request::Parts;
-use http::{Request, Response, Uri, Version, header};
-use http_body::Body;
-use http_body_util::Full;
-use hyper::body::Incoming;
+use http::{HeaderName, HeaderValue, Response, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorType, OrErr, Result};
-use tokio::time::timeout;
 
 pub(crate) use idle::{IdleConnections, sweep};
+pub(crate) use lane::Next;
 pub(crate) use plain::is_plain;
+pub(crate) use waiting::Client;
 
 use crate::exchange::Exchange;
 use crate::gateway::Gateway;
 use crate::upstream::Member;
-use connection::{Broken, Connection};
+use connection::{Answer, Broken, Connection};
+use waiting::Asker;
 
 /// An answer whose body is still to come, and the connection that it comes from.
-type Answered = (Connection, Response<Incoming>);
+type Answered = (Connection, Answer);
+
+/// A request as it goes to a service.
+#[derive(Debug)]
+struct Question {
+    bytes: Vec<u8>,
+    /// Whether the answer will be without its body (HEAD).
+    to_head: bool,
+    /// Whether it may be sent again (RFC 9110 §9.2.1).
+    is_safe: bool,
+}
 
 impl Gateway {
     /// Has a plain request answered by its service. Until something of the answer has been passed
@@ -41,38 +60,44 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let body = plain::whole_body(session, self.settings.body_wait.0).await?;
-        let (mut connection, answer) = self.ask(session, exchange, &body).await?;
-        self.pass_on(session, exchange, &mut connection, answer)
+        let question = self.question(session, exchange, &body)?;
+        let (mut connection, answer) = self.ask(session, exchange, &question).await?;
+        self.pass_on(session, exchange, &mut connection, &answer)
             .await?;
-        if let Some(lease) = &exchange.lease {
-            let to = (lease.member().address, exchange.purpose());
-            self.idle.put(to, connection);
-        }
+        self.keep(exchange, connection);
         Ok(())
     }
 
+    fn question(&self, session: &Session, exchange: &Exchange, body: &Bytes) -> Result<Question> {
+        let mut request = session.req_header().clone();
+        name_host(&mut request)?;
+        self.prepare_request(session, exchange, &mut request)?;
+        Ok(Question {
+            bytes: onward(request, body)?,
+            to_head: session.req_header().method == http::Method::HEAD,
+            is_safe: session.req_header().method.is_safe(),
+        })
+    }
+
     /// Sends the request until somebody answers. Who does not take it at all is followed by another
-    /// one; after anything else, only a safe method (RFC 9110 §9.2.1) is sent again.
+    /// one; after anything else, only a safe method is sent again.
     async fn ask(
         &self,
-        session: &mut Session,
+        asker: &mut impl Asker,
         exchange: &mut Exchange,
-        body: &Bytes,
+        question: &Question,
     ) -> Result<Answered> {
-        let is_safe = session.req_header().method.is_safe();
         loop {
             let member = self.next_member(exchange).await?;
-            let purpose = exchange.purpose();
-            if let Some(kept) = self.idle.take((member.address, purpose)) {
-                let attempt = self.attempt(session, exchange, &member, kept, body);
-                match attempt.await? {
+            if let Some(kept) = self.kept(exchange, question) {
+                match attempt(asker, &member, kept, question).await? {
                     Ok(answered) => return Ok(answered),
                     // Closed in the very moment, which says nothing about the service.
-                    Err(broken) if broken.unsent || is_safe => {}
+                    Err(broken) if broken.unsent || question.is_safe => {}
                     Err(broken) => return broken_off(&member, broken),
                 }
             }
-            let Ok(fresh) = Connection::open(&member, purpose).await else {
+            let Ok(fresh) = Connection::open(&member, exchange.purpose()).await else {
                 self.note_refusal(exchange);
                 if exchange.tried.may_go_on() {
                     continue;
@@ -80,12 +105,11 @@ impl Gateway {
                 let refused = Error::explain(ErrorType::ConnectError, "no member takes it");
                 return Err(refused.into_up());
             };
-            let attempt = self.attempt(session, exchange, &member, fresh, body);
-            let broken = match attempt.await? {
+            let broken = match attempt(asker, &member, fresh, question).await? {
                 Ok(answered) => return Ok(answered),
                 Err(broken) => broken,
             };
-            let again = (broken.unsent || is_safe) && exchange.tried.may_go_on();
+            let again = (broken.unsent || question.is_safe) && exchange.tried.may_go_on();
             if !again {
                 return broken_off(&member, broken);
             }
@@ -95,32 +119,21 @@ impl Gateway {
         }
     }
 
-    /// One try on one connection. An error is final: nobody waits for the answer any more, or it
-    /// does not come.
-    async fn attempt(
-        &self,
-        session: &mut Session,
-        exchange: &Exchange,
-        member: &Member,
-        mut connection: Connection,
-        body: &Bytes,
-    ) -> Result<Result<Answered, Broken>> {
-        let mut request = session.req_header().clone();
-        name_host(&mut request)?;
-        self.prepare_request(session, exchange, &mut request)?;
-        let request = onward(request.into(), body.clone());
-        let asking = timeout(member.timeouts.silence, connection.ask(request));
-        tokio::select! {
-            biased;
-            answer = asking => match answer {
-                Ok(answer) => Ok(answer.map(|answer| (connection, answer))),
-                Err(_late) => {
-                    member.failed();
-                    let late = Error::explain(ErrorType::ReadTimedout, "no answer in time");
-                    Err(late.into_up())
-                }
-            },
-            error = client_leaves(session) => Err(error),
+    /// A connection to the exchange's member that waits for a request.
+    fn kept(&self, exchange: &Exchange, question: &Question) -> Option<Connection> {
+        let to = exchange.destination()?;
+        loop {
+            let kept = self.idle.take(to)?;
+            if question.is_safe || kept.is_surely_open() {
+                return Some(kept);
+            }
+        }
+    }
+
+    /// Keeps a connection whose answer has been passed on for the next request.
+    fn keep(&self, exchange: &Exchange, connection: Connection) {
+        if let Some(to) = exchange.destination() {
+            self.idle.put(to, connection);
         }
     }
 
@@ -130,29 +143,24 @@ impl Gateway {
         session: &mut Session,
         exchange: &mut Exchange,
         connection: &mut Connection,
-        answer: Response<Incoming>,
+        answer: &Answer,
     ) -> Result<()> {
-        let (head, mut body) = answer.into_parts();
-        if head.status.is_informational() {
-            let what = "the service switches protocols, which nobody has asked for";
-            return Err(Error::explain(ErrorType::InvalidHTTPHeader, what).into_up());
-        }
-        let mut ended = body.is_end_stream();
-        let mut response = Box::new(ResponseHeader::from(head));
-        response.set_version(Version::HTTP_11);
+        let mut response = response(answer, connection.bytes())?;
+        connection.begin_body(answer);
+        let mut ended = connection.is_over();
         if !ended && !has_length(&response) {
             response.insert_header(header::TRANSFER_ENCODING, "chunked")?;
         }
-        exchange.is_answered(&response);
+        let kind = response.headers.get(header::CONTENT_TYPE);
+        exchange.is_answered(kind.map(HeaderValue::as_bytes));
         self.prepare_answer(session, exchange, &mut response);
         session
             .write_response_header(response, ended)
             .await
             .map_err(Error::into_down)?;
         while !ended {
-            let piece = self.next_piece(session, exchange, connection, &mut body);
-            let piece = piece.await?;
-            ended = piece.is_none() || body.is_end_stream();
+            let piece = wait_for(session, exchange, connection.next_piece()).await?;
+            ended = piece.is_none() || connection.is_over();
             session
                 .write_response_body(piece, ended)
                 .await
@@ -160,42 +168,43 @@ impl Gateway {
         }
         Ok(())
     }
-
-    async fn next_piece(
-        &self,
-        session: &mut Session,
-        exchange: &Exchange,
-        connection: &mut Connection,
-        body: &mut Incoming,
-    ) -> Result<Option<Bytes>> {
-        let Some(lease) = &exchange.lease else {
-            return Ok(None);
-        };
-        let member = lease.member();
-        let reading = timeout(member.timeouts.silence, connection.next_piece(body));
-        let piece = tokio::select! {
-            biased;
-            piece = reading => piece,
-            error = client_leaves(session) => return Err(error),
-        };
-        let piece = match piece {
-            Ok(piece) => piece.or_err(ErrorType::ReadError, "the answer broke off"),
-            Err(_late) => Error::e_explain(ErrorType::ReadTimedout, "no more of the answer"),
-        };
-        piece.map_err(|error| {
-            member.failed();
-            error.into_up()
-        })
-    }
 }
 
-/// Ends when nobody waits for the answer any more.
-async fn client_leaves(session: &mut Session) -> Box<Error> {
-    match session.as_downstream_mut().read_body_or_idle(true).await {
-        Err(error) => error.into_down(),
-        // It says so by an error; anything else is no news.
-        Ok(_) => std::future::pending().await,
-    }
+/// One try on one connection. An error is final: nobody waits for the answer any more, or it does
+/// not come.
+async fn attempt(
+    asker: &mut impl Asker,
+    member: &Member,
+    mut connection: Connection,
+    question: &Question,
+) -> Result<Result<Answered, Broken>> {
+    let asking = connection.ask(&question.bytes, question.to_head);
+    let Some(answer) = asker.wait(member.timeouts.silence, asking).await? else {
+        member.failed();
+        let late = Error::explain(ErrorType::ReadTimedout, "no answer in time");
+        return Err(late.into_up());
+    };
+    Ok(answer.map(|answer| (connection, answer)))
+}
+
+/// Waits for more of an answer.
+async fn wait_for<T>(
+    asker: &mut impl Asker,
+    exchange: &Exchange,
+    more: impl Future<Output = io::Result<T>> + Send,
+) -> Result<T> {
+    let Some(lease) = &exchange.lease else {
+        return Error::e_explain(ErrorType::InternalError, "nobody has the request");
+    };
+    let member = lease.member();
+    let more = match asker.wait(member.timeouts.silence, more).await? {
+        Some(more) => more.or_err(ErrorType::ReadError, "the answer broke off"),
+        None => Error::e_explain(ErrorType::ReadTimedout, "no more of the answer"),
+    };
+    more.map_err(|error| {
+        member.failed();
+        error.into_up()
+    })
 }
 
 /// HTTP/2 has the host in the target, HTTP/1.1 beside it (RFC 9113 §8.3.1).
@@ -209,14 +218,37 @@ fn name_host(request: &mut RequestHeader) -> Result<()> {
 }
 
 /// The request as it goes to a service.
-fn onward(mut head: Parts, body: Bytes) -> Request<Full<Bytes>> {
-    if let Some(target) = head.uri.path_and_query() {
-        head.uri = Uri::from(target.clone());
+fn onward(mut request: RequestHeader, body: &Bytes) -> Result<Vec<u8>> {
+    request.remove_header(&header::CONNECTION);
+    request.remove_header(&plain::KEEP_ALIVE);
+    if request.remove_header(&header::CONTENT_LENGTH).is_some() || !body.is_empty() {
+        // That of the body which is really sent.
+        request.insert_header(header::CONTENT_LENGTH, HeaderValue::from(body.len()))?;
     }
-    head.version = Version::HTTP_11;
-    head.headers.remove(header::CONNECTION);
-    head.headers.remove(plain::KEEP_ALIVE);
-    Request::from_parts(head, Full::new(body))
+    let mut bytes = Vec::with_capacity(1024 + body.len());
+    bytes.extend_from_slice(request.method.as_str().as_bytes());
+    bytes.push(b' ');
+    bytes.extend_from_slice(request.raw_path());
+    bytes.extend_from_slice(b" HTTP/1.1\r\n");
+    request.header_to_h1_wire(&mut bytes);
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body);
+    Ok(bytes)
+}
+
+/// The head of an answer as pingora takes it.
+fn response(answer: &Answer, bytes: &[u8]) -> Result<Box<ResponseHeader>> {
+    let (mut parts, ()) = Response::new(()).into_parts();
+    let unsound =
+        || Error::explain(ErrorType::InvalidHTTPHeader, "a header of the answer").into_up();
+    parts.status = answer.status.try_into().map_err(|_| unsound())?;
+    parts.version = Version::HTTP_11;
+    for line in &answer.head.lines {
+        let name = HeaderName::from_bytes(line.name.of(bytes)).map_err(|_| unsound())?;
+        let value = HeaderValue::from_bytes(line.value.of(bytes)).map_err(|_| unsound())?;
+        parts.headers.append(name, value);
+    }
+    Ok(Box::new(ResponseHeader::from(parts)))
 }
 
 fn has_length(response: &ResponseHeader) -> bool {

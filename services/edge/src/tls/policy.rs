@@ -34,6 +34,16 @@ impl TlsPolicy {
         }
     }
 
+    /// Whether requests without TLS are led to it.
+    pub(crate) fn redirects(&self) -> bool {
+        self.redirect
+    }
+
+    /// What answers over TLS demand for the future.
+    pub(crate) fn hsts(&self) -> Option<&HeaderValue> {
+        self.hsts.as_ref()
+    }
+
     /// Where a request without TLS should have gone, if it must not go on. A proxy that is
     /// believed and ended TLS itself says so in `X-Forwarded-Proto`.
     pub(crate) fn redirect(&self, session: &Session, peer_trusted: bool) -> Option<ResponseHeader> {

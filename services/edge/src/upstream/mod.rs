@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch as signal};
 
 pub(crate) use member::{Health, Lease, Member, Purpose, Timeouts};
 pub(crate) use pulse::feel;
-pub(crate) use watch::{Schedule, watch};
+pub(crate) use watch::{Schedule, look_up, watch};
 
 use crate::session::NodeId;
 

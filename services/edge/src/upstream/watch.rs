@@ -106,9 +106,9 @@ async fn check(member: &Member) {
     };
 }
 
-/// Looks all targets up; whether that changed the pool. While a name cannot be looked up nobody is taken out of the pool: its
-/// members are more likely there than not.
-async fn look_up(pool: &Pool) -> bool {
+/// Looks all targets up; whether that changed the pool. While a name cannot be looked up nobody is
+/// taken out of the pool: its members are more likely there than not.
+pub(crate) async fn look_up(pool: &Pool) -> bool {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     let mut complete = true;
     for target in &pool.targets {

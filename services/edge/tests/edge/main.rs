@@ -12,6 +12,7 @@ mod direct;
 mod drain;
 mod handover;
 mod http2;
+mod lane;
 mod limits;
 mod reload;
 mod routing;

@@ -77,7 +77,10 @@ async fn over_http2_they_are_told_and_the_connections_other_requests_go_on() {
         for _ in 0..20 {
             let other = caller.ask(Method::POST, "/api/usage/x").body("{}").send();
             let other = other.await.unwrap();
-            assert_eq!((other.status().as_u16(), other.version()), (200, Version::HTTP_2));
+            assert_eq!(
+                (other.status().as_u16(), other.version()),
+                (200, Version::HTTP_2)
+            );
             tokio::time::sleep(Duration::from_millis(LIMIT * 1000 / 8)).await;
         }
     };
@@ -86,7 +89,12 @@ async fn over_http2_they_are_told_and_the_connections_other_requests_go_on() {
     for answer in [short, without_length, upload, slow] {
         is_told(answer).await;
     }
-    let others = scene.upstream.seen().iter().filter(|seen| seen.body_len == 2).count();
+    let others = scene
+        .upstream
+        .seen()
+        .iter()
+        .filter(|seen| seen.body_len == 2)
+        .count();
     assert_eq!(others, 20);
 }
 
