@@ -26,7 +26,7 @@ pub use error::SchemaError;
 pub use ledger::{AppliedStep, Status, create_ledger, record_step, status, verify};
 pub use lock::{LOCK_WAIT, RunnerLock};
 pub use logins::prepare_logins;
-pub use policy::CREATE_POLICY;
+pub use policy::{CREATE_POLICY, PROJECT_POLICIES, PROJECT_TRIGGERS};
 pub use readiness::{check_current, wait_until_current};
 pub use realtime::{PUBLICATION, RealtimeSource, switch_realtime_source};
 pub use runner::{migrate, migrate_to};

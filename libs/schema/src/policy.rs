@@ -12,3 +12,24 @@ pub const CREATE_POLICY: &str = "format('create policy %I on %s as %s for %s to 
      from unnest(p.polroles) as r),
     ' using (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
     ' with check (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')";
+
+/// The platform's tables whose policies are the project's to define (contract, schema §4), with
+/// their schemas.
+pub const PROJECT_POLICIES: [&str; 7] = [
+    "realtime.channels",
+    "realtime.messages",
+    "storage.objects",
+    "payments.stripe_checkout_sessions",
+    "payments.stripe_customer_portal_sessions",
+    "payments.razorpay_orders",
+    "payments.razorpay_subscriptions",
+];
+
+/// Those on which it may put triggers.
+pub const PROJECT_TRIGGERS: [&str; 5] = [
+    "auth.users",
+    "payments.customers",
+    "payments.webhook_events",
+    "payments.stripe_checkout_sessions",
+    "payments.stripe_customer_portal_sessions",
+];

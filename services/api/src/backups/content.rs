@@ -5,7 +5,7 @@
 use std::io;
 
 use futures::TryStreamExt;
-use ingot_schema::CREATE_POLICY;
+use ingot_schema::{CREATE_POLICY, PROJECT_POLICIES, PROJECT_TRIGGERS};
 use sqlx::{AssertSqlSafe, PgConnection, query_scalar};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
@@ -40,14 +40,10 @@ pub(super) const SHARED: [Shared; 4] = [
 /// Tables that only services write, and that run no code of the project.
 pub(super) const SERVICES: [&str; 2] = ["system.custom_migrations", "functions.definitions"];
 
-/// Tables whose policies are the project's.
-const OPEN_POLICIES: &str = "array['realtime.channels', 'realtime.messages', 'storage.objects',
-    'payments.stripe_checkout_sessions', 'payments.stripe_customer_portal_sessions',
-    'payments.razorpay_orders', 'payments.razorpay_subscriptions']";
-
-/// Tables on which triggers are the project's.
-const OPEN_TRIGGERS: &str = "array['auth.users', 'payments.customers', 'payments.webhook_events',
-    'payments.stripe_checkout_sessions', 'payments.stripe_customer_portal_sessions']";
+/// The tables as an array of SQL.
+fn array(tables: &[&str]) -> String {
+    format!("array['{}']", tables.join("', '"))
+}
 
 /// Writes rows as `COPY ... FROM stdin` with their lines, as `psql` and an import read them.
 pub(super) async fn write_rows(
@@ -86,12 +82,13 @@ pub(super) async fn columns(connection: &mut PgConnection, table: &str) -> sqlx:
 
 /// What the project defined on platform tables, as statements: triggers, policies.
 pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+    let (policies, triggers) = (array(&PROJECT_POLICIES), array(&PROJECT_TRIGGERS));
     let query = format!(
         "select definition from (
              select 1, regexp_replace(pg_catalog.pg_get_triggerdef(g.oid),
                  '^CREATE TRIGGER', 'CREATE OR REPLACE TRIGGER')
              from pg_catalog.pg_trigger as g
-             where g.tgrelid::pg_catalog.regclass::text = any ({OPEN_TRIGGERS})
+             where g.tgrelid::pg_catalog.regclass::text = any ({triggers})
                  and not g.tgisinternal
                  -- The platform's own.
                  and g.tgname <> 'guard_rows'
@@ -102,11 +99,11 @@ pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<V
              select 2, format('alter table %s %s row level security', c.oid::pg_catalog.regclass,
                  case when c.relrowsecurity then 'enable' else 'disable' end)
              from pg_catalog.pg_class as c
-             where c.oid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+             where c.oid::pg_catalog.regclass::text = any ({policies})
              union all
              select 3, {CREATE_POLICY}
              from pg_catalog.pg_policy as p
-             where p.polrelid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+             where p.polrelid::pg_catalog.regclass::text = any ({policies})
          ) as object (place, definition)
          order by place, definition"
     );
@@ -120,6 +117,7 @@ pub(super) async fn definitions(connection: &mut PgConnection) -> sqlx::Result<V
 /// the project, with what depends on it. Extensions stay, and with them the schemas that they are in:
 /// a dump of schemas does not have them.
 pub(super) fn removal() -> String {
+    let policies = array(&PROJECT_POLICIES);
     format!(
         "do $ingot$
          declare
@@ -142,7 +140,7 @@ pub(super) fn removal() -> String {
              for it in
                  select format('drop policy %I on %s', p.polname, p.polrelid::pg_catalog.regclass) as sql
                  from pg_catalog.pg_policy as p
-                 where p.polrelid::pg_catalog.regclass::text = any ({OPEN_POLICIES})
+                 where p.polrelid::pg_catalog.regclass::text = any ({policies})
                  union all
                  select format('drop schema %I cascade', n.nspname)
                  from pg_catalog.pg_namespace as n

@@ -1,30 +1,11 @@
 //! What the other platform let an administrator do as a superuser, and what that may have left:
 //! objects of the owner's that run code, on tables that services work with. It is taken back.
 
+use ingot_schema::{PROJECT_POLICIES, PROJECT_TRIGGERS};
 use sqlx::{PgConnection, query_as, query_scalar};
 
 use super::replay::platform_tables;
 use super::{AdoptionError, Journal, run};
-
-/// Tables whose row level security is the project's.
-const OPEN_POLICIES: [&str; 7] = [
-    "realtime.channels",
-    "realtime.messages",
-    "storage.objects",
-    "payments.stripe_checkout_sessions",
-    "payments.stripe_customer_portal_sessions",
-    "payments.razorpay_orders",
-    "payments.razorpay_subscriptions",
-];
-
-/// Tables on which triggers are the project's.
-const OPEN_TRIGGERS: [&str; 5] = [
-    "auth.users",
-    "payments.customers",
-    "payments.webhook_events",
-    "payments.stripe_checkout_sessions",
-    "payments.stripe_customer_portal_sessions",
-];
 
 /// What was dropped and may come back with the steps.
 #[derive(Debug)]
@@ -40,7 +21,7 @@ pub(super) async fn shed_before(
 ) -> Result<Shed, AdoptionError> {
     let tables = platform_tables()?;
     let mut closed = tables.clone();
-    closed.retain(|table| !OPEN_POLICIES.contains(&table.as_str()));
+    closed.retain(|table| !PROJECT_POLICIES.contains(&table.as_str()));
     drop_each(
         connection,
         "select format('event trigger %I', e.evtname), format('the event trigger %I', e.evtname)
@@ -86,7 +67,7 @@ pub(super) async fn shed_before(
              and g.tgrelid::pg_catalog.regclass::text <> all ($2)",
     )
     .bind(&tables)
-    .bind(OPEN_TRIGGERS)
+    .bind(PROJECT_TRIGGERS)
     .fetch_all(&mut *connection)
     .await?;
     for (table, trigger) in &triggers {
