@@ -3,8 +3,9 @@
 
 use memchr::memchr;
 
-/// Lines that a head may have.
-const MAX_LINES: usize = 100;
+/// Lines that a head may have, which are as many as the proxy library takes: functions of a project may
+/// set many headers of an answer. Those of requests have a narrower limit.
+const MAX_LINES: usize = 256;
 
 /// A place in a head.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
