@@ -141,8 +141,12 @@ async fn unknown_metrics(cluster: &TestCluster) -> BTreeSet<String> {
             Some(name.to_owned())
         }));
     }
-    // Only in a container with a limit, and with certificates.
-    for elsewhere in ["process_memory_limit_bytes", "edge_certificate_end_seconds"] {
+    // Only in a container with a limit, with certificates, and with the source `wal`.
+    for elsewhere in [
+        "process_memory_limit_bytes",
+        "edge_certificate_end_seconds",
+        "realtime_relay_log_open",
+    ] {
         exported.insert(elsewhere.to_owned());
     }
     let expressions = monitoring::expressions().unwrap();

@@ -8,6 +8,7 @@
 //! with them until it ends in `running`.
 
 mod access_log;
+mod admin;
 mod admission;
 mod answer;
 mod client_address;

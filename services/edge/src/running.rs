@@ -9,9 +9,10 @@ use arc_swap::ArcSwap;
 use ingot_http::Health;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::admin::Admin;
 use crate::generation::{Generation, Pools, is_any_ready};
 use crate::handover::Offer;
 use crate::settings::Config;
@@ -29,8 +30,7 @@ pub(crate) struct Running {
     offer: Option<Offer>,
     pools: Arc<ArcSwap<Pools>>,
     health: Health,
-    admin: JoinHandle<()>,
-    stop_admin: CancellationToken,
+    admin: Admin,
 }
 
 /// Why it ends.
@@ -77,8 +77,7 @@ impl Running {
         };
         let pools = Arc::new(ArcSwap::from_pointee(now.pools.clone()));
         let health = health(Arc::clone(&pools));
-        let stop_admin = CancellationToken::new();
-        let admin = tokio::spawn(serve_admin(admin, health.clone(), stop_admin.clone()));
+        let admin = Admin::serve(admin, health.clone());
         listeners.open_to(&mut now, tls)?;
         let offer = match following {
             Some((predecessor, copies)) => predecessor.replace(copies).await,
@@ -93,7 +92,6 @@ impl Running {
             pools,
             health,
             admin,
-            stop_admin,
         })
     }
 
@@ -150,7 +148,6 @@ impl Running {
     /// # Errors
     /// A part of it has not ended as it should.
     pub(crate) async fn end(mut self, why: End) -> anyhow::Result<()> {
-        self.health.start_draining();
         self.ending.cancel();
         // Whoever accepts has copies, and closes them when nobody waits any more. One that stayed
         // open here would take connections that nobody answers.
@@ -158,12 +155,14 @@ impl Running {
         match why {
             End::Followed => {
                 tracing::info!("a new process serves: this one ends what it has begun");
-                // Who asks how the edge is gets the new process's answer.
-                self.stop_admin.cancel();
+                // There is a ready edge at this address, and whoever asks next is answered by it.
                 drop(self.offer);
-                self.now.stop_at_once().await?;
+                let (ended, ()) =
+                    tokio::join!(self.now.stop_at_once(), self.admin.leave_to_another());
+                ended?;
             }
             End::Asked => {
+                self.health.start_draining();
                 if let Some(offer) = self.offer {
                     offer.withdraw();
                 }
@@ -173,8 +172,7 @@ impl Running {
         while let Some(ended) = self.former.join_next().await {
             ended.context("former settings")??;
         }
-        self.stop_admin.cancel();
-        self.admin.await.context("health and metrics")
+        self.admin.stop().await.context("health and metrics")
     }
 }
 
@@ -244,12 +242,4 @@ fn health(pools: Arc<ArcSwap<Pools>>) -> Health {
             Box::pin(async move { result })
         }),
     )])
-}
-
-async fn serve_admin(listener: TcpListener, health: Health, stop: CancellationToken) {
-    let server = axum::serve(listener, health.router());
-    let server = server.with_graceful_shutdown(async move { stop.cancelled().await });
-    if let Err(error) = server.await {
-        tracing::error!(%error, "health and metrics are no longer served");
-    }
 }
