@@ -4,7 +4,8 @@
 #   make cluster       the same as separate processes: EDGES=2 FANOUT=3 RELAYS=2 API=2; DETACH=1 likewise
 #   make down          stop what runs in the background
 #   make test          lints and all tests
-#   make chaos         a cluster loses one part after the other under load, and messages are counted
+#   make chaos         a cluster loses one part after the other under load, and messages are counted, once for each
+#                      source of realtime; SOURCE=listen or SOURCE=wal for one of them
 #   make rehearsal     a cluster with an address per process is rolled, scaled and cut apart under load; needs root
 #   make bench         benchmarks against peers; `make bench realtime`, `edge`, `records` or `database` for a part
 # PROFILE=release builds longer and runs faster. The default shares its build with `make test`.
@@ -50,7 +51,9 @@ $(PARTS):
 chaos: packages-clients
 	cd tests/clients && npm ci --no-progress
 	$(BUILD) --bins
-	$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-chaos
+	for source in $(or $(SOURCE),listen wal); do \
+		$(TARGET_DIR)/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/ingot-chaos --source $$source || exit 1; \
+	done
 
 rehearsal: packages-tests
 	cd tests/clients && npm ci --no-progress

@@ -20,6 +20,7 @@ const POLL: Duration = Duration::from_millis(25);
 #[derive(Debug)]
 pub struct TestCluster {
     home: TempDir,
+    counts: Vec<String>,
     environment: Vec<(String, String)>,
     variables: BTreeMap<String, String>,
     client: Client,
@@ -44,6 +45,7 @@ impl TestCluster {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let mut cluster = Self {
             home,
+            counts: counts.iter().map(|it| (*it).to_owned()).collect(),
             environment: settings.collect(),
             variables: BTreeMap::new(),
             // Each request on a connection of its own, as from many clients.
@@ -52,12 +54,33 @@ impl TestCluster {
                 .pool_max_idle_per_host(0)
                 .build()?,
         };
-        let output = cluster.ingot(&[&["cluster", "--detach"], counts].concat())?;
+        cluster.launch()?;
+        Ok(cluster)
+    }
+
+    /// Stops it, and starts it again with the same data and these settings besides.
+    ///
+    /// # Errors
+    /// It does not stop, or does not become ready again.
+    pub fn restart_with(&mut self, settings: &[(&str, &str)]) -> anyhow::Result<()> {
+        let output = self.ingot(&["down"])?;
+        let errors = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "it does not stop: {errors}");
+        let settings = settings.iter();
+        let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        self.environment.extend(settings);
+        self.launch()
+    }
+
+    fn launch(&mut self) -> anyhow::Result<()> {
+        let mut arguments = vec!["cluster", "--detach"];
+        arguments.extend(self.counts.iter().map(String::as_str));
+        let output = self.ingot(&arguments)?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "no cluster: {errors}");
-        let stack = ingot_standalone::read_variables(&cluster.data().join("stack.env"))?;
-        cluster.variables = stack.into_iter().collect();
-        Ok(cluster)
+        let stack = ingot_standalone::read_variables(&self.data().join("stack.env"))?;
+        self.variables = stack.into_iter().collect();
+        Ok(())
     }
 
     /// Its data folder.

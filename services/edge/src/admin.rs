@@ -26,7 +26,7 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// Answers until it is stopped.
-    pub(crate) fn serve(listener: TcpListener, health: Health) -> Self {
+    pub(crate) fn serve(listener: TcpListener, health: &Health) -> Self {
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let listener = Leaving {
             listener: Some(listener),

@@ -77,7 +77,7 @@ impl Running {
         };
         let pools = Arc::new(ArcSwap::from_pointee(now.pools.clone()));
         let health = health(Arc::clone(&pools));
-        let admin = Admin::serve(admin, health.clone());
+        let admin = Admin::serve(admin, &health);
         listeners.open_to(&mut now, tls)?;
         let offer = match following {
             Some((predecessor, copies)) => predecessor.replace(copies).await,

@@ -5,6 +5,7 @@
 //! nothing of the kind can be under way.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -49,15 +50,7 @@ impl Gateway {
         let mut request = session.req_header().clone();
         self.prepare_request(session, exchange, &mut request)?;
         make_handshake(&mut request)?;
-        let mut node = self.dial(exchange).await?;
-        let answer = handshake(&mut node, request).await;
-        if let Some(lease) = &exchange.lease {
-            match &answer {
-                Ok(_) => lease.member().succeeded(),
-                Err(_) => lease.member().failed(),
-            }
-        }
-        let mut answer = answer.map_err(Error::into_up)?;
+        let (mut node, mut answer) = self.shake_hands(exchange, &request).await?;
         let accepted = answer.status == StatusCode::SWITCHING_PROTOCOLS;
         self.prepare_answer(session, exchange, &mut answer);
         if !accepted {
@@ -94,6 +87,41 @@ impl Gateway {
         Ok(())
     }
 
+    /// Sends the handshake to a node. One that breaks off, stands still, or takes no new sockets
+    /// because it stops, has not begun anything: another one gets it then, unless it belongs to a
+    /// session of that node.
+    async fn shake_hands(
+        &self,
+        exchange: &mut Exchange,
+        request: &RequestHeader,
+    ) -> Result<(Upstream, ResponseHeader)> {
+        loop {
+            let mut node = self.dial(exchange).await?;
+            let member = exchange
+                .lease
+                .as_ref()
+                .map(|lease| Arc::clone(lease.member()));
+            let given_up = member.as_ref().map(|it| it.given_up()).unwrap_or_default();
+            let shaking = handshake(&mut node, request.clone());
+            let answer = match given_up.run_until_cancelled(shaking).await {
+                Some(answer) => answer.map_err(Error::into_up),
+                None => Error::e_explain(ErrorType::ReadTimedout, "the node stands still"),
+            };
+            if let Some(member) = member {
+                match &answer {
+                    Ok(_) => member.succeeded(),
+                    Err(_) => member.failed(),
+                }
+            }
+            let may_move = exchange.node.is_none() && exchange.tried.may_go_on();
+            match answer {
+                Ok(answer) if !(may_move && is_elsewhere(&answer)) => return Ok((node, answer)),
+                Err(error) if !may_move => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
     /// Connects to the node that the exchange belongs to, or to another one that takes it.
     async fn dial(&self, exchange: &mut Exchange) -> Result<Upstream> {
         loop {
@@ -115,6 +143,11 @@ impl Gateway {
             }
         }
     }
+}
+
+/// Whether the node says that another one should be asked.
+fn is_elsewhere(answer: &ResponseHeader) -> bool {
+    answer.status == StatusCode::SERVICE_UNAVAILABLE
 }
 
 /// Leaves of the client's headers what makes a handshake of our own.

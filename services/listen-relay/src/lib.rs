@@ -61,7 +61,7 @@ ingot_config::configuration! {
 /// The address cannot be bound, `NATS_URL` is no address, no HTTP client can be made, or nobody can
 /// read PostgreSQL's log where that is asked for.
 pub async fn serve(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
-    let reader = source::reader(&config.source, &config.registry)?;
+    let reader = source::reader(&config.source)?;
     let bus = Bus::connect(&config.bus, "ingot-listen-relay").await?;
     let pools = Pools::new(Arc::new(config.registry), config.pools);
     let tasks = TaskTracker::new();

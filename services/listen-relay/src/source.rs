@@ -1,10 +1,8 @@
 //! Where messages are heard of, and who reads PostgreSQL's log.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use ingot_config::Secret;
-use ingot_project::ProjectRegistry;
 use ingot_schema::RealtimeSource;
-use sqlx::postgres::PgSslMode;
 
 use crate::relay::LogReader;
 
@@ -24,10 +22,7 @@ ingot_config::settings! {
 }
 
 /// Who reads the log; `None` where notifications are listened to.
-pub(crate) fn reader(
-    settings: &SourceSettings,
-    registry: &ProjectRegistry,
-) -> anyhow::Result<Option<LogReader>> {
+pub(crate) fn reader(settings: &SourceSettings) -> anyhow::Result<Option<LogReader>> {
     if settings.source == RealtimeSource::Listen {
         return Ok(None);
     }
@@ -35,18 +30,5 @@ pub(crate) fn reader(
                    INGOT_REPLICATION_PASSWORD: a login of PostgreSQL with the attribute REPLICATION";
     let user = settings.reader.clone().context(missing)?;
     let password = settings.password.clone().context(missing)?;
-    for project in registry.iter() {
-        // The client that reads the log speaks no TLS with the roots that the others trust.
-        let is_plain = matches!(
-            project.database.tls,
-            PgSslMode::Disable | PgSslMode::Allow | PgSslMode::Prefer
-        );
-        ensure!(
-            is_plain,
-            "REALTIME_SOURCE=wal cannot reach the database of project {}: the log is read without \
-             TLS, which its settings ask for; use `listen`",
-            project.id
-        );
-    }
     Ok(Some(LogReader { user, password }))
 }

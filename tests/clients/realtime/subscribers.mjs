@@ -30,7 +30,12 @@ class Subscriber {
     this.ready = new Promise((done) => {
       this.socket.on('connect', () => this.subscribe().then(done));
     });
-    this.socket.on('disconnect', () => (this.cuts += 1));
+    this.socket.on('disconnect', () => {
+      this.cuts += 1;
+      this.absence ??= { begun: Date.now(), paused: 0 };
+      this.pausing = Date.now();
+    });
+    this.measurePauses();
     // As a load balancer in front of the edges would send it.
     this.socket.io.on('reconnect_error', () => {
       this.edge = (this.edge + 1) % edges.length;
@@ -44,11 +49,31 @@ class Subscriber {
   }
 
   begin() {
-    [this.noted, this.gaps, this.cuts] = [[], 0, 0];
+    [this.noted, this.gaps, this.cuts, this.absences] = [[], 0, 0, []];
+  }
+
+  /** How long the client itself waits between two attempts is no matter of the servers. */
+  measurePauses() {
+    const pause = () => (this.pausing = Date.now());
+    this.socket.io.on('close', pause);
+    this.socket.io.on('reconnect_error', pause);
+    this.socket.io.on('reconnect_attempt', () => {
+      if (this.absence) this.absence.paused += Date.now() - this.pausing;
+    });
+  }
+
+  /** It hears all its channels again. */
+  isBack(connected) {
+    if (!this.absence) return;
+    const { begun, paused } = this.absence;
+    const [away, subscribing] = [Date.now() - begun, Date.now() - connected];
+    this.absences.push({ away, paused, subscribing });
+    this.absence = undefined;
   }
 
   async subscribe() {
     const { id } = this.socket;
+    const connected = Date.now();
     for (const channel of this.channels) {
       while (this.socket.id === id && this.socket.connected) {
         const since = this.last.get(channel);
@@ -63,6 +88,7 @@ class Subscriber {
         await new Promise((done) => setTimeout(done, 100));
       }
     }
+    if (this.socket.id === id && this.socket.connected) this.isBack(connected);
   }
 }
 
@@ -78,8 +104,8 @@ const commands = {
   },
   collect() {
     for (const subscriber of subscribers) {
-      const { noted, gaps, cuts } = subscriber;
-      say({ noted, gaps, cuts });
+      const { noted, gaps, cuts, absences } = subscriber;
+      say({ noted, gaps, cuts, absences });
       subscriber.begin();
     }
   },

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use ingot_config::SettingValue;
 use ingot_e2e::chaos::{Account, Chaos, Fault, Load};
+use ingot_schema::RealtimeSource;
 
 #[derive(Debug, Parser)]
 #[command(
@@ -16,6 +18,9 @@ struct Arguments {
     /// Only faults whose name has this text
     #[arg(long, default_value = "")]
     only: String,
+    /// Where relays hear of messages: `listen` or `wal`
+    #[arg(long, default_value = "listen", value_parser = RealtimeSource::parse)]
+    source: RealtimeSource,
     /// Sockets that listen
     #[arg(long, default_value_t = 60)]
     subscribers: usize,
@@ -41,16 +46,17 @@ async fn main() -> ExitCode {
 
 /// Prints the table line by line. Returns whether every line is flawless.
 async fn run(arguments: &Arguments) -> anyhow::Result<bool> {
-    let mut chaos = Chaos::start(Load {
+    let load = Load {
         subscribers: arguments.subscribers,
         channels: arguments.channels,
         calm: Duration::from_secs(arguments.calm),
-    })
-    .await?;
+    };
+    let mut chaos = Chaos::start(load, arguments.source).await?;
     say(Account::heading());
     let mut flawless = true;
     for fault in Fault::ALL {
-        if fault.name().contains(&arguments.only) {
+        let is_possible = fault != Fault::LogEnded || arguments.source == RealtimeSource::Wal;
+        if is_possible && fault.name().contains(&arguments.only) {
             let account = chaos.run(fault).await?;
             flawless &= account.is_flawless();
             say(&account.to_string());

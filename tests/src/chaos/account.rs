@@ -55,6 +55,18 @@ pub(super) struct Noted {
     messages: Vec<(String, i64, i64, i64, f64)>,
     gaps: u64,
     cuts: u64,
+    absences: Vec<Absence>,
+}
+
+/// The time from the end of a subscriber's connection until it heard all its channels again, in
+/// milliseconds.
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+pub(super) struct Absence {
+    away: f64,
+    /// What of it the client waited between attempts, as its own settings say.
+    paused: f64,
+    /// What of it the last connection's subscriptions took.
+    subscribing: f64,
 }
 
 /// One line of the fault matrix.
@@ -80,6 +92,7 @@ pub struct Account {
     pub away: usize,
     /// Longest time from a commit to its arrival, in seconds.
     pub longest_wait: f64,
+    longest_absence: Absence,
 }
 
 impl Account {
@@ -95,6 +108,7 @@ impl Account {
             cuts: 0,
             away,
             longest_wait: 0.0,
+            longest_absence: Absence::default(),
         };
         for subscriber in noted {
             let mut distinct = 0;
@@ -105,6 +119,11 @@ impl Account {
             account.delivered = (fewest.min(distinct), most.max(distinct));
             account.gaps += subscriber.gaps;
             account.cuts += subscriber.cuts;
+            for absence in &subscriber.absences {
+                if absence.away > account.longest_absence.away {
+                    account.longest_absence = *absence;
+                }
+            }
         }
         account
     }
@@ -147,7 +166,8 @@ impl Account {
     /// The head of the table that [`Account`]s are lines of.
     pub fn heading() -> &'static str {
         "| fault | committed | delivered per subscriber | lost | duplicated | out of order | \
-         connections broken | longest wait |\n|---|---|---|---|---|---|---|---|"
+         connections broken | longest wait | longest absence | its pauses | its subscribing |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|"
     }
 }
 
@@ -156,7 +176,7 @@ impl fmt::Display for Account {
         let (fewest, most) = self.delivered;
         write!(
             f,
-            "| {} | {} | {fewest} to {most} | {} | {} | {} | {} | {:.1} s |",
+            "| {} | {} | {fewest} to {most} | {} | {} | {} | {} | {:.1} s | {:.1} s | {:.1} s | {:.1} s |",
             self.name,
             self.committed,
             self.lost,
@@ -164,6 +184,9 @@ impl fmt::Display for Account {
             self.out_of_order,
             self.cuts,
             self.longest_wait,
+            self.longest_absence.away / 1000.0,
+            self.longest_absence.paused / 1000.0,
+            self.longest_absence.subscribing / 1000.0,
         )
     }
 }

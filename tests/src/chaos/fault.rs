@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
 use crate::{TestCluster, eventually};
@@ -23,6 +23,8 @@ pub enum Fault {
     RelayKilled,
     /// PostgreSQL ends the connection that listens.
     ListenEnded,
+    /// PostgreSQL ends the connection on which its log is read, where it is.
+    LogEnded,
     /// The connection that listens stays open, and nothing comes any more.
     ListenSilent,
     /// PostgreSQL restarts.
@@ -41,10 +43,11 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::None,
         Self::RelayKilled,
         Self::ListenEnded,
+        Self::LogEnded,
         Self::ListenSilent,
         Self::PostgresRestarted,
         Self::NatsRestarted,
@@ -60,6 +63,7 @@ impl Fault {
             Self::None => "none",
             Self::RelayKilled => "kill -9 of the active relay",
             Self::ListenEnded => "pg_terminate_backend of its LISTEN",
+            Self::LogEnded => "pg_terminate_backend of its log",
             Self::ListenSilent => "SIGSTOP of its backend for 8 s",
             Self::PostgresRestarted => "restart of PostgreSQL",
             Self::NatsRestarted => "kill -9 and restart of NATS",
@@ -87,6 +91,17 @@ impl Fault {
                 sqlx::query("select pg_terminate_backend($1)")
                     .bind(listener(&mut connection).await?)
                     .execute(&mut connection)
+                    .await?;
+                Ok(connection.close().await?)
+            }
+            Self::LogEnded => {
+                let mut connection =
+                    PgConnection::connect(cluster.variable("DATABASE_URL")).await?;
+                connection
+                    .execute(
+                        "select pg_terminate_backend(active_pid) from pg_replication_slots
+                        where database = current_database() and active",
+                    )
                     .await?;
                 Ok(connection.close().await?)
             }

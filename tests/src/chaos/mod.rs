@@ -17,6 +17,8 @@ pub use messages::{Listeners, Load, Messages};
 use std::time::Duration;
 
 use anyhow::Context;
+use ingot_schema::RealtimeSource;
+use sqlx::{Connection, Executor, PgConnection};
 use tokio::time::sleep;
 
 use crate::TestCluster;
@@ -34,12 +36,15 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Starts a cluster and its subscribers.
+    /// Starts a cluster whose relays hear of messages from `source`, and its subscribers.
     ///
     /// # Errors
     /// Something does not start.
-    pub async fn start(load: Load) -> anyhow::Result<Self> {
-        let cluster = TestCluster::start(&CLUSTER, &[("INGOT_RATE_LIMIT", "1000000")])?;
+    pub async fn start(load: Load, source: RealtimeSource) -> anyhow::Result<Self> {
+        let mut cluster = TestCluster::start(&CLUSTER, &[("INGOT_RATE_LIMIT", "1000000")])?;
+        if source == RealtimeSource::Wal {
+            read_the_log(&mut cluster).await?;
+        }
         let edges = cluster.variable("EDGE_URLS").split(',');
         let listeners = Listeners {
             database_url: cluster.variable("DATABASE_URL").to_owned(),
@@ -64,4 +69,18 @@ impl Chaos {
         sleep(self.calm).await;
         self.messages.end(fault.name().to_owned()).await
     }
+}
+
+/// Changes the source, as docs/realtime.md says it.
+async fn read_the_log(cluster: &mut TestCluster) -> anyhow::Result<()> {
+    let mut owner = PgConnection::connect(cluster.variable("DATABASE_URL")).await?;
+    owner
+        .execute("create role chaos_log login replication password 'chaos_log'")
+        .await?;
+    owner.close().await?;
+    cluster.restart_with(&[
+        ("REALTIME_SOURCE", "wal"),
+        ("INGOT_REPLICATION_USER", "chaos_log"),
+        ("INGOT_REPLICATION_PASSWORD", "chaos_log"),
+    ])
 }

@@ -8,9 +8,11 @@ use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::der::oid::db::rfc5912;
@@ -61,6 +63,27 @@ impl Tls {
             .with_root_certificates(roots)
             .with_no_client_auth();
         Self(Some(Arc::new(config)))
+    }
+
+    /// Encrypts a fresh connection to PostgreSQL on behalf of a client that cannot. `None` where
+    /// this does not ask for it, or the server offers none: it waits for a startup packet then.
+    ///
+    /// # Errors
+    /// The connection breaks, or the server's certificate is not accepted for `host`.
+    pub async fn encrypt(
+        &self,
+        mut connection: TcpStream,
+        host: &str,
+    ) -> io::Result<Option<TlsStream<TcpStream>>> {
+        let Some(config) = &self.0 else {
+            return Ok(None);
+        };
+        if !offered(&mut connection).await? {
+            return Ok(None);
+        }
+        let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+        let connector = TlsConnector::from(Arc::clone(config));
+        connector.connect(name, connection).await.map(Some)
     }
 }
 
@@ -133,7 +156,7 @@ impl Security {
     }
 }
 
-async fn offered(stream: &mut Stream) -> io::Result<bool> {
+async fn offered(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> io::Result<bool> {
     let mut request = BytesMut::new();
     frontend::ssl_request(&mut request);
     stream.write_all(&request).await?;

@@ -80,7 +80,7 @@ async fn a_refused_connection_moves_on_to_another_upstream() {
 }
 
 /// Reads a request and hangs up, like a process that dies at work.
-async fn dies_at_work() -> (std::net::SocketAddr, Tally) {
+pub(crate) async fn dies_at_work() -> (std::net::SocketAddr, Tally) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tally = Tally::default();

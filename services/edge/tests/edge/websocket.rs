@@ -13,6 +13,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::support::{TestEdge, Upstream};
+use crate::upstreams::dies_at_work;
 
 /// A server that echoes every message, and waits as long as it takes.
 pub(crate) fn echo() -> Upstream {
@@ -115,6 +116,51 @@ async fn many_at_once_all_get_through_or_hear_why_not() {
     let all = futures::future::try_join_all(clients);
     let in_time = tokio::time::timeout(Duration::from_mins(1), all).await;
     in_time.expect("some hang").unwrap();
+}
+
+/// Opens sockets at an edge that has a node besides one that takes none.
+async fn find_the_other_node(useless: std::net::SocketAddr) {
+    let useful = echo();
+    let edge = TestEdge::start(&[(
+        "INGOT_UPSTREAM_REALTIME",
+        format!("{useless},{}", useful.address),
+    )])
+    .await;
+    let url = format!("ws://{}/socket.io/?EIO=4&transport=websocket", edge.address);
+    for _ in 0..4 {
+        let opening = tokio::time::timeout(Duration::from_secs(20), connect_async(&url));
+        let (mut socket, _) = opening.await.expect("it waits for the wrong node").unwrap();
+        socket.send(Message::text("hello")).await.unwrap();
+        let echoed = socket.next().await.unwrap().unwrap();
+        assert_eq!(echoed, Message::text("hello"));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_stops_leaves_new_sockets_to_another_one() {
+    let stopping = Upstream::with("stopping", None, |router| {
+        let refuse = || async { StatusCode::SERVICE_UNAVAILABLE };
+        router.route("/socket.io/", get(refuse))
+    });
+    find_the_other_node(stopping.address).await;
+}
+
+#[tokio::test]
+async fn a_node_that_dies_in_the_handshake_leaves_the_socket_to_another_one() {
+    let (dying, died) = dies_at_work().await;
+    find_the_other_node(dying).await;
+    assert!(died.count() > 0, "the dying node was never asked");
+}
+
+#[tokio::test]
+async fn a_node_that_stands_still_does_not_keep_handshakes() {
+    let still = Upstream::with("still", None, |router| {
+        let never = std::future::pending::<StatusCode>;
+        router
+            .route("/socket.io/", get(never))
+            .route("/livez", get(never))
+    });
+    find_the_other_node(still.address).await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::leadership::{Heard, Leadership, answered, silent};
+use super::leadership::{Announced, Heard, Leadership, answered, silent};
 use super::status::Status;
 use super::store::{self, MessageRow};
 
@@ -37,11 +37,8 @@ const IDLE_BEAT: Duration = Duration::from_millis(500);
 const BUSY_BEAT: Duration = Duration::from_millis(250);
 /// A heartbeat that takes longer to come back means that nothing else comes either.
 const BEAT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Pause between looks at what was committed, while the log is not open.
-const LOOK: Duration = Duration::from_millis(200);
-/// Pauses between attempts to open the log; there is no last attempt.
-const FIRST_LOG_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_LOG_PAUSE: Duration = Duration::from_secs(15);
+/// Pause before another look for messages that the log tells of and nobody sees yet.
+const UNSEEN_PAUSE: Duration = Duration::from_millis(2);
 /// How often it is looked how much of the log PostgreSQL keeps.
 const LOG_LOOK: Duration = Duration::from_secs(5);
 /// How long the bus may take at a stop to confirm what is under way.
@@ -56,15 +53,15 @@ struct Beat {
 }
 
 pub(super) struct Delivery {
-    leadership: Leadership,
+    pub(super) leadership: Leadership,
     /// Told of messages that have webhooks.
     webhooks: Arc<Notify>,
     bus: Bus,
     publisher: RoomPublisher,
-    project: ProjectId,
-    status: Arc<Status>,
+    pub(super) project: ProjectId,
+    pub(super) status: Arc<Status>,
     /// Everything that this snapshot sees is on the bus.
-    delivered: String,
+    pub(super) delivered: String,
     beat: Option<Beat>,
     next_beat: Instant,
     /// When the standbys were last shown that somebody leads.
@@ -75,6 +72,8 @@ pub(super) struct Delivery {
     prepared: bool,
     /// When it was last looked how much of the log is kept.
     looked: Option<Instant>,
+    /// The log, opened a moment ago, may not tell of transactions before this one.
+    pub(super) untold_before: Option<u64>,
 }
 
 impl Delivery {
@@ -99,6 +98,7 @@ impl Delivery {
             unsaved: false,
             prepared: false,
             looked: None,
+            untold_before: None,
         }
     }
 
@@ -126,62 +126,6 @@ impl Delivery {
         ended
     }
 
-    /// Opens the log where messages are heard of there. That may have to wait for transactions under
-    /// way, or for somebody to mend what is wrong; what commits meanwhile is looked up.
-    async fn open_log(&mut self, project: &Arc<Project>) -> Result<(), sqlx::Error> {
-        let mut pause = FIRST_LOG_PAUSE;
-        while let Some(opening) = self.leadership.opening_log(project) {
-            self.status.opening_log();
-            match self.look_up_until(opening).await? {
-                Ok(log) => {
-                    self.status.opened_log();
-                    self.leadership.follow_log(log);
-                    break;
-                }
-                Err(error) => {
-                    tracing::warn!(
-                        project = %self.project, %error, ?pause,
-                        "messages are looked up until the log can be read"
-                    );
-                    self.status.cannot_open_log(&error);
-                    self.look_up_until(sleep(pause)).await?;
-                    pause = (pause * 2).min(LONGEST_LOG_PAUSE);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Publishes what commits while `waiting` takes, now and then.
-    async fn look_up_until<T>(
-        &mut self,
-        waiting: impl Future<Output = T>,
-    ) -> Result<T, sqlx::Error> {
-        let mut waiting = pin!(waiting);
-        loop {
-            match timeout(LOOK, &mut waiting).await {
-                Ok(done) => return Ok(done),
-                Err(_elapsed) => {
-                    self.publish_missed().await?;
-                    self.show().await?;
-                    self.hear_besides().await?;
-                }
-            }
-        }
-    }
-
-    /// What the connection hears although messages are not heard of there.
-    async fn hear_besides(&mut self) -> Result<(), sqlx::Error> {
-        let mut permissions_changed = false;
-        while let Some(heard) = self.leadership.hear_now() {
-            permissions_changed |= heard? == Heard::Permissions;
-        }
-        if permissions_changed {
-            self.tell_of_permissions().await;
-        }
-        Ok(())
-    }
-
     /// Publishes what was committed since the saved snapshot, at the begin of a term.
     async fn catch_up(&mut self) -> Result<(), sqlx::Error> {
         let count = self.publish_missed().await?;
@@ -193,24 +137,10 @@ impl Delivery {
 
     /// Publishes what was committed since the saved snapshot, and saves another one. Returns how
     /// many messages that were.
-    async fn publish_missed(&mut self) -> Result<usize, sqlx::Error> {
+    pub(super) async fn publish_missed(&mut self) -> Result<usize, sqlx::Error> {
         let connection = self.leadership.connection();
         let (from, upto) = answered(store::delivered_and_now(connection)).await?;
-        let mut after = 0;
-        let mut count = 0;
-        loop {
-            let missed =
-                store::missed(self.leadership.connection(), &from, &upto, after, MISSED).await?;
-            let Some(last) = missed.iter().map(|(_, sequence)| *sequence).max() else {
-                break;
-            };
-            after = last;
-            count += missed.len();
-            let ids: Vec<Uuid> = missed.into_iter().map(|(id, _)| id).collect();
-            for batch in ids.chunks(BATCH) {
-                self.publish(batch, &from).await?;
-            }
-        }
+        let count = self.publish_between(&from, &upto).await?;
         // The first look saves one in any case: until then, there may be none.
         if count > 0 || self.delivered.is_empty() {
             staying(&mut self.leadership, self.publisher.flush()).await?;
@@ -218,6 +148,30 @@ impl Delivery {
             self.save().await?;
         }
         Ok(count)
+    }
+
+    /// Publishes what one snapshot sees and an earlier one does not. Returns how many messages
+    /// that were.
+    pub(super) async fn publish_between(
+        &mut self,
+        from: &str,
+        upto: &str,
+    ) -> Result<usize, sqlx::Error> {
+        let mut after = 0;
+        let mut count = 0;
+        loop {
+            let missed =
+                store::missed(self.leadership.connection(), from, upto, after, MISSED).await?;
+            let Some(last) = missed.iter().map(|(_, sequence)| *sequence).max() else {
+                return Ok(count);
+            };
+            after = last;
+            count += missed.len();
+            let announced: Vec<_> = missed.into_iter().map(|(id, _)| id.into()).collect();
+            for batch in announced.chunks(BATCH) {
+                self.publish(batch, from).await?;
+            }
+        }
     }
 
     async fn follow(&mut self) -> Result<(), sqlx::Error> {
@@ -247,31 +201,32 @@ impl Delivery {
 
     /// Publishes a message together with all that are there already, and sees to a heartbeat.
     async fn handle(&mut self, heard: Heard) -> Result<(), sqlx::Error> {
-        let mut ids = Vec::new();
+        let mut announced = Vec::new();
         let mut returned = None;
         let mut permissions_changed = false;
         let mut next = Some(Ok(heard));
         while let Some(heard) = next.take() {
             match heard? {
-                Heard::Message(id) => ids.push(id),
+                Heard::Message(message) => announced.push(message),
                 Heard::Permissions => permissions_changed = true,
                 Heard::Heartbeat(token) => {
                     returned = self.beat.take_if(|beat| beat.token == token);
                 }
             }
-            if ids.len() < BATCH && returned.is_none() {
+            if announced.len() < BATCH && returned.is_none() {
                 next = self.leadership.hear_now();
             }
         }
         if permissions_changed {
             self.tell_of_permissions().await;
         }
-        if !ids.is_empty() {
+        if !announced.is_empty() {
             let delivered = self.delivered.clone();
-            self.publish(&ids, &delivered).await?;
+            self.publish(&announced, &delivered).await?;
             self.next_beat = self.next_beat.min(Instant::now() + BUSY_BEAT);
         }
         if let Some(beat) = returned {
+            self.publish_untold(&beat.snapshot).await?;
             staying(&mut self.leadership, self.publisher.flush()).await?;
             self.delivered = beat.snapshot;
             self.next_beat = Instant::now() + IDLE_BEAT;
@@ -300,7 +255,7 @@ impl Delivery {
     }
 
     /// Nodes ask anew who may subscribe. Without the bus they do so a little later by themselves.
-    async fn tell_of_permissions(&self) {
+    pub(super) async fn tell_of_permissions(&self) {
         let changed = Invalidation::Channels;
         let told = self.bus.publish_invalidation(&self.project, changed);
         if let Ok(Err(error)) = timeout(LAST_FLUSH, told).await {
@@ -328,7 +283,7 @@ impl Delivery {
 
     /// Shows the standbys now and then that this relay is there: many messages take long, however
     /// quickly each of them leaves. One that took over would begin with the same.
-    async fn show(&mut self) -> Result<(), sqlx::Error> {
+    pub(super) async fn show(&mut self) -> Result<(), sqlx::Error> {
         if self.shown.elapsed() >= IDLE_BEAT {
             self.leadership.beat().await?;
             self.shown = Instant::now();
@@ -336,12 +291,14 @@ impl Delivery {
         Ok(())
     }
 
-    /// Reads messages and puts them on the bus in the order of `ids`.
-    async fn publish(&mut self, ids: &[Uuid], delivered: &str) -> Result<(), sqlx::Error> {
-        self.status.waiting(ids.len());
-        let connection = self.leadership.connection();
-        let longest = i32::try_from(MAX_INLINE_PAYLOAD).unwrap_or(i32::MAX);
-        let rows = answered(store::messages(connection, ids, delivered, longest)).await?;
+    /// Reads messages and puts them on the bus in the order of `announced`.
+    async fn publish(
+        &mut self,
+        announced: &[Announced],
+        delivered: &str,
+    ) -> Result<(), sqlx::Error> {
+        self.status.waiting(announced.len());
+        let rows = self.read(announced, delivered).await?;
         if !self.prepared && !rows.is_empty() {
             // Only now, for it reserves space. Without it the first message would fail and be sent
             // again, which is also what heals a bus that is away at the moment.
@@ -378,6 +335,34 @@ impl Delivery {
         }
         self.status.waiting(0);
         Ok(())
+    }
+
+    /// Reads messages. The log tells of a transaction as soon as its end is written there, which is
+    /// a moment before others see what it did, and longer where it waits for another server: so
+    /// does this.
+    async fn read(
+        &mut self,
+        announced: &[Announced],
+        delivered: &str,
+    ) -> Result<Vec<MessageRow>, sqlx::Error> {
+        let longest = i32::try_from(MAX_INLINE_PAYLOAD).unwrap_or(i32::MAX);
+        let ids: Vec<Uuid> = announced.iter().map(|message| message.id).collect();
+        let connection = self.leadership.connection();
+        let rows = answered(store::messages(connection, &ids, delivered, longest)).await?;
+        let transactions: Vec<i64> = announced
+            .iter()
+            .filter(|message| rows.iter().all(|row| row.id != message.id))
+            .filter_map(|message| message.transaction.map(i64::from))
+            .collect();
+        if transactions.is_empty() {
+            return Ok(rows);
+        }
+        while !answered(store::are_seen(self.leadership.connection(), &transactions)).await? {
+            sleep(UNSEEN_PAUSE).await;
+            self.show().await?;
+        }
+        let connection = self.leadership.connection();
+        answered(store::messages(connection, &ids, delivered, longest)).await
     }
 }
 

@@ -42,11 +42,30 @@ const HEARTBEAT: &str = "realtime_relay";
 const CHANNELS: &str = "realtime_channels";
 const SCHEMA: &str = "pgrst";
 
+/// A message that is to be read and published.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Announced {
+    pub(super) id: Uuid,
+    /// The lower half of its transaction's number, where the log told of it: others may not see it
+    /// yet.
+    pub(super) transaction: Option<u32>,
+}
+
+impl From<Uuid> for Announced {
+    /// A message that others see.
+    fn from(id: Uuid) -> Self {
+        Self {
+            id,
+            transaction: None,
+        }
+    }
+}
+
 /// What the listening connection heard.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
     /// A row was committed.
-    Message(Uuid),
+    Message(Announced),
     /// Who may subscribe to what may be different now.
     Permissions,
     /// A heartbeat came back: everything committed before it was heard.
@@ -207,7 +226,10 @@ impl Leadership {
 /// Anybody may send notifications; what is not ours is ignored.
 fn understand(channel: &str, payload: &str) -> Option<Heard> {
     match channel {
-        MESSAGES => payload.parse().ok().map(Heard::Message),
+        MESSAGES => {
+            let id: Uuid = payload.parse().ok()?;
+            Some(Heard::Message(id.into()))
+        }
         CHANNELS | SCHEMA => Some(Heard::Permissions),
         HEARTBEAT => Some(Heard::Heartbeat(payload.to_owned())),
         _ => None,
@@ -258,7 +280,7 @@ mod tests {
         let id = Uuid::new_v4();
         assert_eq!(
             understand(MESSAGES, &id.to_string()),
-            Some(Heard::Message(id))
+            Some(Heard::Message(id.into()))
         );
         assert_eq!(understand(MESSAGES, "no id"), None);
         assert_eq!(understand("elsewhere", &id.to_string()), None);

@@ -5,6 +5,7 @@
 //! is also why a slot that PostgreSQL takes away (`max_slot_wal_keep_size`) costs nothing but a new
 //! one.
 
+use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,8 @@ use pgwire_replication::{
 };
 use uuid::Uuid;
 
-use super::leadership::Heard;
+use super::encryption::way_to;
+use super::leadership::{Announced, Heard};
 
 /// What marks heartbeats among the log's messages.
 pub(super) const BEAT: &str = "ingot_realtime";
@@ -38,6 +40,8 @@ pub(super) struct LogStream {
     slot: String,
     /// Where the last heartbeat was.
     beat: Lsn,
+    /// The transaction that it is telling of.
+    transaction: Option<u32>,
 }
 
 impl LogStream {
@@ -45,15 +49,16 @@ impl LogStream {
     pub(super) async fn open(project: &Project, reader: &LogReader) -> Result<Self, sqlx::Error> {
         let slot = format!("ingot_realtime_{}", Uuid::new_v4().simple());
         let database = &project.database;
+        let (host, port) = Box::pin(way_to(database)).await.map_err(unreachable)?;
         let config = ReplicationConfig::new(
-            database.host.as_str(),
+            host,
             reader.user.as_str(),
             reader.password.expose(),
             database.name.as_str(),
             slot.as_str(),
             PUBLICATION,
         )
-        .with_port(database.port)
+        .with_port(port)
         .with_status_interval(STATUS)
         .with_wakeup_interval(STATUS)
         .with_buffer_size(BUFFER);
@@ -74,6 +79,7 @@ impl LogStream {
             client,
             slot,
             beat: Lsn::ZERO,
+            transaction: None,
         })
     }
 
@@ -87,9 +93,11 @@ impl LogStream {
         loop {
             let event = self.client.recv().await.map_err(|error| failed(&error))?;
             match event {
+                Some(ReplicationEvent::Begin { xid, .. }) => self.transaction = Some(xid),
                 Some(ReplicationEvent::XLogData { data, .. }) => {
                     if let Some(id) = inserted(&data) {
-                        return Ok(Heard::Message(id));
+                        let transaction = self.transaction;
+                        return Ok(Heard::Message(Announced { id, transaction }));
                     }
                 }
                 Some(ReplicationEvent::Message {
@@ -130,6 +138,10 @@ fn inserted(data: &Bytes) -> Option<Uuid> {
     let (length, rest) = rest.split_first_chunk()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     Uuid::try_parse_ascii(rest.get(..length)?).ok()
+}
+
+fn unreachable(error: io::Error) -> sqlx::Error {
+    failed(&PgWireError::from(error))
 }
 
 fn failed(error: &PgWireError) -> sqlx::Error {

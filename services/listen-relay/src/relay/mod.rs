@@ -4,8 +4,10 @@
 //! [`store`] the SQL, [`status`] what health and metrics tell about it.
 
 mod delivery;
+mod encryption;
 mod leadership;
 mod log;
+mod opening;
 mod status;
 mod store;
 

@@ -254,6 +254,42 @@ pub(super) async fn missed(
     Ok(missed)
 }
 
+/// The number of a transaction of our own: all that run by now have lower ones.
+pub(super) async fn next_transaction(listener: &mut PgListener) -> Result<u64, sqlx::Error> {
+    let next: i64 = sqlx::query_scalar("select pg_current_xact_id()::text::bigint")
+        .fetch_one(listener)
+        .await?;
+    Ok(next.unsigned_abs())
+}
+
+/// The oldest transaction that a snapshot does not know to have ended; `None` for what is no
+/// snapshot.
+pub(super) fn oldest_unended(snapshot: &str) -> Option<u64> {
+    snapshot.split(':').next()?.parse().ok()
+}
+
+/// Whether everybody sees what these transactions did. They are known by the lower halves of their
+/// numbers, which are closer to the next number than half of all.
+pub(super) async fn are_seen(
+    listener: &mut PgListener,
+    transactions: &[i64],
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "select coalesce(bool_and(pg_visible_in_snapshot(
+            (next + 2147483648 - ((next + 2147483648 - low) & 4294967295))::text::xid8,
+            snapshot
+        )), true)
+        from unnest($1::bigint[]) as low
+        cross join (
+            select snapshot, pg_snapshot_xmax(snapshot)::text::bigint as next
+            from (select pg_current_snapshot() as snapshot) as now
+        ) as now",
+    )
+    .bind(transactions)
+    .fetch_one(listener)
+    .await
+}
+
 async fn name(listener: &mut PgListener, name: &str) -> Result<(), sqlx::Error> {
     let set = sqlx::query("select set_config('application_name', $1, false)").bind(name);
     listener.execute(set).await?;

@@ -133,6 +133,66 @@ async fn messages_do_not_wait_for_the_log() -> anyhow::Result<()> {
     relay.stop().await
 }
 
+/// Makes whoever commits with `synchronous_commit = on` wait for a server that there is not. Nobody
+/// else does in a throw-away cluster.
+async fn wait_for_another_server(sql: &mut PgConnection, wait: bool) -> anyhow::Result<()> {
+    sql.execute(if wait {
+        "alter system set synchronous_standby_names = 'nobody'"
+    } else {
+        "alter system reset synchronous_standby_names"
+    })
+    .await?;
+    sql.execute("select pg_reload_conf()").await?;
+    Ok(())
+}
+
+/// A transaction that waits for another server has its end in the log, and nobody sees it. Without
+/// such a server that is so, too, but only for a moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_log_tells_of_before_it_is_seen_is_waited_for() -> anyhow::Result<()> {
+    let scene = Scene::new(RealtimeSource::Wal).await?;
+    let mut room = scene.join("orders").await?;
+    let relay = scene.relay().await?;
+    let mut sql = scene.project.superuser().await?;
+    reader(&mut sql).await?;
+    publish(&mut sql, "orders", 1).await?;
+    assert_eq!(numbers(&mut room, 1).await?, [1]);
+
+    wait_for_another_server(&mut sql, true).await?;
+    let mut slow = scene.project.superuser().await?;
+    slow.execute("set synchronous_commit = on").await?;
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()")
+        .fetch_one(&mut slow)
+        .await?;
+    let waiting = tokio::spawn(async move { publish(&mut slow, "orders", 2).await });
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let waits = "select wait_event = 'SyncRep' from pg_stat_activity where pid = $1";
+        let waits: Option<bool> = sqlx::query_scalar(waits)
+            .bind(pid)
+            .fetch_one(&mut sql)
+            .await?;
+        if waits == Some(true) {
+            break;
+        }
+        ensure!(Instant::now() < deadline, "it does not wait");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    publish(&mut sql, "orders", 3).await?;
+    nothing_more(&mut room).await?;
+    // It is committed nevertheless.
+    sqlx::query("select pg_cancel_backend($1)")
+        .bind(pid)
+        .execute(&mut sql)
+        .await?;
+    let arrived = numbers(&mut room, 2).await;
+    wait_for_another_server(&mut sql, false).await?;
+    assert_eq!(arrived?, [2, 3]);
+    waiting.await??;
+    nothing_more(&mut room).await?;
+    relay.stop().await
+}
+
 #[tokio::test]
 async fn messages_arrive_although_the_log_cannot_be_read() -> anyhow::Result<()> {
     let scene = Scene::new(RealtimeSource::Wal).await?;

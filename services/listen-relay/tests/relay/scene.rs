@@ -97,16 +97,21 @@ impl Scene {
     }
 
     pub(crate) async fn relay(&self) -> anyhow::Result<TestService> {
+        self.relay_with(&[]).await
+    }
+
+    /// A relay with more settings.
+    pub(crate) async fn relay_with(&self, more: &[(&str, &str)]) -> anyhow::Result<TestService> {
         let reader = self.reader();
-        let settings: &[(&str, &str)] = match self.source {
-            RealtimeSource::Listen => &[],
-            RealtimeSource::Wal => &[
+        let mut settings = more.to_vec();
+        if self.source == RealtimeSource::Wal {
+            settings.extend([
                 ("REALTIME_SOURCE", "wal"),
                 ("INGOT_REPLICATION_USER", &reader),
                 ("INGOT_REPLICATION_PASSWORD", &reader),
-            ],
-        };
-        TestService::start(&self.project, settings, serve).await
+            ]);
+        }
+        TestService::start(&self.project, &settings, serve).await
     }
 
     pub(crate) async fn join(&self, channel: &str) -> anyhow::Result<RoomSubscription> {
