@@ -7,6 +7,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use nix::sys::signal::{Signal, kill};
 use nix::time::clock_getcpuclockid;
 use nix::unistd::Pid;
 use tokio::net::TcpStream;
@@ -98,11 +99,15 @@ impl Process {
     }
 }
 
-impl Process {
-    /// Resident memory in KB, from `/proc`.
-    pub(crate) fn resident_memory(&self) -> anyhow::Result<u32> {
-        let pid = self.child.id().context("the process has ended")?;
-        Ok(u32::try_from(resident_kilobytes(pid)?)?)
+impl Drop for Process {
+    /// Its children first: nginx's worker would stay without its master.
+    fn drop(&mut self) {
+        let children = self.child.id().and_then(|pid| children(pid).ok());
+        for child in children.into_iter().flatten() {
+            if let Ok(pid) = i32::try_from(child) {
+                kill(Pid::from_raw(pid), Signal::SIGKILL).ok();
+            }
+        }
     }
 }
 

@@ -26,6 +26,9 @@ pub(crate) async fn start(
 fn configure(folder: &Path, address: SocketAddr, upstream: SocketAddr) -> String {
     let folder = folder.display();
     let files = files::limit();
+    // With less than a sixteenth of them left it closes connections that have just come. More would
+    // cost it memory: it has all of them from the start.
+    let connections = files + files / 8;
     // Only root may and must say as whom the worker runs.
     let user = if nix::unistd::Uid::effective().is_root() {
         "user root;"
@@ -40,7 +43,7 @@ daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 worker_rlimit_nofile {files};
-events {{ worker_connections {files}; }}
+events {{ worker_connections {connections}; }}
 http {{
     client_body_temp_path {folder}/client;
     proxy_temp_path {folder}/proxy;

@@ -39,11 +39,19 @@ pub(super) struct Proxy<'a> {
 
 /// What one proxy costs.
 struct Costs {
-    idle: f64,
-    socket: f64,
+    idle: Memory,
+    socket: Memory,
     passing: f64,
     download: Bulk,
     upload: Bulk,
+}
+
+/// Memory that connections take, in bytes.
+struct Memory {
+    /// Of each of them, beyond what it had before.
+    each: f64,
+    /// Of the process with all of them.
+    whole: u64,
 }
 
 /// One large body.
@@ -61,25 +69,37 @@ pub(super) async fn compare(
     length: Duration,
 ) -> anyhow::Result<Section> {
     let sockets = IDLE.min((files::limit().saturating_sub(OTHER_FILES)) / 2);
-    let ours = edge.costs(sockets, length).await?;
-    let theirs = nginx.costs(sockets, length).await?;
+    let ours = edge.costs(sockets, length).await.context("the edge")?;
+    let theirs = nginx.costs(sockets, length).await.context("nginx")?;
+    let megabytes = |bytes: u64| format!("{} MB", bytes >> 20);
+    let ratio = |ours: u64, theirs: u64| {
+        let whole = |bytes: u64| f64::from(u32::try_from(bytes >> 10).unwrap_or(u32::MAX));
+        whole(ours) / whole(theirs)
+    };
     let kilobytes = |bytes: f64| format!("{:.1} KB", bytes / 1024.0);
     let row = |what: String, ours: String, theirs: String, ratio: f64, goal: &str| {
         vec![what, ours, theirs, format!("{ratio:.2}"), goal.to_owned()]
     };
     let mut rows = vec![
         row(
-            format!("memory per idle keep-alive connection, {IDLE} of them"),
-            kilobytes(ours.idle),
-            kilobytes(theirs.idle),
-            ours.idle / theirs.idle,
+            format!("memory with {IDLE} idle keep-alive connections"),
+            megabytes(ours.idle.whole),
+            megabytes(theirs.idle.whole),
+            ratio(ours.idle.whole, theirs.idle.whole),
             "1.5",
         ),
         row(
+            "growth for each of them".to_owned(),
+            kilobytes(ours.idle.each),
+            kilobytes(theirs.idle.each),
+            ours.idle.each / theirs.idle.each,
+            "–",
+        ),
+        row(
             format!("memory per idle WebSocket, {sockets} of them"),
-            kilobytes(ours.socket),
-            kilobytes(theirs.socket),
-            ours.socket / theirs.socket,
+            kilobytes(ours.socket.each),
+            kilobytes(theirs.socket.each),
+            ours.socket.each / theirs.socket.each,
             "30 KB",
         ),
         row(
@@ -107,9 +127,10 @@ pub(super) async fn compare(
         command: "edge",
         title: "What connections cost",
         text: format!(
-            "The same edge and nginx. Memory is the growth of what is resident, per connection: \
-             keep-alive connections that have had one answer, and connections behind a WebSocket's \
-             handshake, for each of which a proxy has two files (a process may have {} here). \
+            "The same edge and nginx. Memory is what is resident, with keep-alive connections that \
+             have had one answer, and with connections behind a WebSocket's handshake, for each of \
+             which a proxy has two files (a process may have {} here), and how far it grew for each \
+             of them. nginx has a table of all its connections from the start. \
              {BUSY} WebSockets send {} KB and wait until it has come back, for {} s; CPU is divided \
              by the bytes of both directions. For bodies of 1 GB the ratio is that of the CPU time, \
              and memory how far it rose at its highest. nginx passes bodies on without files.",
@@ -138,26 +159,33 @@ impl Proxy<'_> {
         // What it needs for any request at all is not what a connection costs.
         drop(self.open(AT_ONCE, &get(SMALL), 200).await?);
         tokio::time::sleep(REST).await;
-        let idle = self.memory_of(IDLE, &get(SMALL), 200).await?;
-        let socket = self.memory_of(sockets, &handshake(), 101).await?;
+        let idle = self.memory_of(IDLE, &get(SMALL), 200).await;
+        let socket = self.memory_of(sockets, &handshake(), 101).await;
+        let passing = self.passing(length).await;
+        let down = self.bulk(download(self.address)).await;
+        let up = self.bulk(upload(self.address)).await;
         Ok(Costs {
-            idle,
-            socket,
-            passing: self.passing(length).await?,
-            download: self.bulk(download(self.address)).await?,
-            upload: self.bulk(upload(self.address)).await?,
+            idle: idle.context("idle connections")?,
+            socket: socket.context("idle WebSockets")?,
+            passing: passing.context("busy WebSockets")?,
+            download: down.context("a download")?,
+            upload: up.context("an upload")?,
         })
     }
 
-    /// Bytes that each of so many connections costs which have got that answer.
-    async fn memory_of(self, count: usize, request: &str, status: u16) -> anyhow::Result<f64> {
+    /// What so many connections cost which have got that answer.
+    async fn memory_of(self, count: usize, request: &str, status: u16) -> anyhow::Result<Memory> {
         let before = self.process.memory()?;
         let connections = self.open(count, request, status).await?;
         tokio::time::sleep(REST).await;
-        let grown = self.process.memory()?.saturating_sub(before);
+        let whole = self.process.memory()?;
         drop(connections);
         tokio::time::sleep(REST).await;
-        Ok(f64::from(u32::try_from(grown)?) / f64::from(u32::try_from(count)?))
+        let grown = u32::try_from(whole.saturating_sub(before))?;
+        Ok(Memory {
+            each: f64::from(grown) / f64::from(u32::try_from(count)?),
+            whole,
+        })
     }
 
     async fn open(

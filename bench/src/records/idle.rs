@@ -38,7 +38,7 @@ pub(super) async fn measure(folder: &Path) -> anyhow::Result<Section> {
         wait_until_ready(&format!("http://{admin}/ready"), started).await?;
         starts.push(started.elapsed());
         tokio::time::sleep(REST).await;
-        memory.push(process.resident_memory()?);
+        memory.push(process.memory()?);
     }
     starts.sort();
     memory.sort_unstable();
@@ -59,7 +59,7 @@ pub(super) async fn measure(folder: &Path) -> anyhow::Result<Section> {
             vec!["ready".to_owned(), milliseconds(ready), "150 ms".to_owned()],
             vec![
                 "memory".to_owned(),
-                format!("{:.1} MB", f64::from(memory) / 1000.0),
+                format!("{:.1} MB", f64::from(u32::try_from(memory)?) / 1e6),
                 "25 MB".to_owned(),
             ],
         ],

@@ -4,16 +4,13 @@
 //! promised is dropped, and idle connections get time to hear that they should close.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use bytes::BytesMut;
 use pingora::apps::{HttpServerApp, ReusedHttpStream};
-use pingora::protocols::SocketDigest;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora::proxy::HttpProxy;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -54,7 +51,7 @@ enum After {
     Over,
 }
 
-/// What every connection shares.
+/// What every connection of a listener shares.
 #[derive(Clone)]
 pub(crate) struct Connections {
     /// Answers what needs no library.
@@ -80,7 +77,7 @@ pub(crate) struct Connections {
 impl Connections {
     /// Accepts until `stop`, and then once more everything that was waiting already: the client
     /// behind it believes itself connected.
-    pub(crate) async fn accept(&self, listener: TcpListener, stop: CancellationToken) {
+    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -101,7 +98,7 @@ impl Connections {
     }
 
     /// Asks the kernel, not the runtime, which may not know yet.
-    fn accept_the_rest(&self, listener: TcpListener) -> std::io::Result<()> {
+    fn accept_the_rest(self: &Arc<Self>, listener: TcpListener) -> std::io::Result<()> {
         let listener = listener.into_std()?;
         while let Ok((stream, peer)) = listener.accept() {
             stream.set_nonblocking(true)?;
@@ -110,8 +107,8 @@ impl Connections {
         Ok(())
     }
 
-    fn serve(&self, stream: TcpStream, peer: SocketAddr) {
-        let connection = self.clone();
+    fn serve(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) {
+        let connection = Arc::clone(self);
         self.open.spawn(async move {
             tokio::select! {
                 biased;
@@ -121,32 +118,13 @@ impl Connections {
         });
     }
 
-    async fn answer_all(&self, mut stream: TcpStream, mut peer: SocketAddr) {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY");
-        }
-        if self.proxy_protocol {
-            match proxy_protocol::client(&mut stream).await {
-                Ok(client) => peer = client.unwrap_or(peer),
-                Err(error) => {
-                    tracing::debug!(%error, %peer, "a connection without PROXY protocol");
-                    return;
-                }
-            }
-        }
-        // With the peer's address filled in, no request has to ask the kernel for it.
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
-        let stream = PlainStream::new(stream, digest);
-        let transport = match &self.tls {
-            None => Transport::Plain(stream),
-            Some(tls) => match tls.accept(stream).await {
-                Some(stream) => Transport::Tls(stream),
-                None => return,
-            },
+    /// The way of a connection. What every open one carries is what it needs while it waits for a
+    /// request; all else is apart.
+    async fn answer_all(&self, stream: TcpStream, peer: SocketAddr) {
+        let Some((transport, peer)) = Box::pin(self.begin(stream, peer)).await else {
+            return;
         };
         if transport.is_http2() {
-            // Apart, so that connections of HTTP/1 do not carry its state.
             return Box::pin(self.answer_streams(ClientStream::http2(transport))).await;
         }
         let is_tls = self.tls.is_some();
@@ -155,18 +133,42 @@ impl Connections {
             let client = Client::new(transport, read);
             let lane = self
                 .gateway
-                .answer_in_lane(client, peer.ip(), is_tls, &self.ended);
+                .answer_in_lane(client, peer, is_tls, &self.ended);
             let Next::Other(stream, begun) = lane.await else {
                 return;
             };
-            // Apart, so that idle connections do not carry its state.
-            let answering = Box::pin(self.answer_other(ClientStream::new(stream, begun)));
-            match answering.await {
+            match Box::pin(self.answer_other(ClientStream::new(stream, begun))).await {
                 After::Open(stream, begun) => (transport, read) = (stream, begun),
-                After::Passage(passage, stream) => return passage.run(stream).await,
+                After::Passage(passage, stream) => return Box::pin(passage.run(stream)).await,
                 After::Over => return,
             }
         }
+    }
+
+    /// What a connection begins with: who is behind it, and TLS.
+    async fn begin(
+        &self,
+        mut stream: TcpStream,
+        mut peer: SocketAddr,
+    ) -> Option<(Transport, IpAddr)> {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "cannot set TCP_NODELAY");
+        }
+        if self.proxy_protocol {
+            match proxy_protocol::client(&mut stream).await {
+                Ok(client) => peer = client.unwrap_or(peer),
+                Err(error) => {
+                    tracing::debug!(%error, %peer, "a connection without PROXY protocol");
+                    return None;
+                }
+            }
+        }
+        let stream = PlainStream::of_client(stream, peer);
+        let transport = match &self.tls {
+            None => Transport::Plain(stream),
+            Some(tls) => Transport::Tls(tls.accept(stream).await?),
+        };
+        Some((transport, peer.ip()))
     }
 
     /// Has the proxy library answer the next request.

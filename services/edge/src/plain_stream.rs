@@ -2,12 +2,14 @@
 //! are one copy more for each byte, and most of the memory of a connection that is open for long.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use pingora::protocols::l4::socket::SocketAddr as PingoraAddress;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
@@ -20,22 +22,37 @@ use tokio::net::TcpStream;
 #[derive(Debug)]
 pub(crate) struct PlainStream {
     stream: TcpStream,
-    digest: Arc<SocketDigest>,
+    /// Who is at the other end, where the kernel need not be asked, or must not.
+    peer: Option<SocketAddr>,
+    /// What the proxy library wants to know of it, from when it asks on.
+    digest: OnceLock<Arc<SocketDigest>>,
 }
 
 impl PlainStream {
-    /// A connection of which `digest` knows what the kernel need not be asked.
-    pub(crate) fn new(stream: TcpStream, digest: SocketDigest) -> Self {
-        Self {
-            stream,
-            digest: Arc::new(digest),
-        }
+    /// A client's connection.
+    pub(crate) fn of_client(stream: TcpStream, client: SocketAddr) -> Self {
+        Self::new(stream, Some(client))
     }
 
     /// A connection of our own to somebody.
     pub(crate) fn outgoing(stream: TcpStream) -> Self {
-        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-        Self::new(stream, digest)
+        Self::new(stream, None)
+    }
+
+    fn new(stream: TcpStream, peer: Option<SocketAddr>) -> Self {
+        Self {
+            stream,
+            peer,
+            digest: OnceLock::new(),
+        }
+    }
+
+    fn digest(&self) -> Arc<SocketDigest> {
+        let digest = SocketDigest::from_raw_fd(self.stream.as_raw_fd());
+        if let Some(peer) = self.peer {
+            let _first = digest.peer_addr.set(Some(PingoraAddress::Inet(peer)));
+        }
+        Arc::new(digest)
     }
 }
 
@@ -112,6 +129,6 @@ impl GetProxyDigest for PlainStream {
 
 impl GetSocketDigest for PlainStream {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        Some(Arc::clone(&self.digest))
+        Some(Arc::clone(self.digest.get_or_init(|| self.digest())))
     }
 }

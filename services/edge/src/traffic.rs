@@ -121,6 +121,7 @@ impl Traffic {
             };
             let (mut connections, stop) = (lane.connections.clone(), stop.clone());
             connections.tls = tls.cloned();
+            let connections = Arc::new(connections);
             let _context = runtime.enter();
             let listener = TcpListener::from_std(listener.try_clone()?)?;
             accepting.spawn_on(

@@ -81,19 +81,28 @@ impl Gateway {
                     return Next::Other(transport, read);
                 }
             };
-            let Some(mut exchange) = self.admit_to_lane(&asked, &client.read, from) else {
-                let (transport, read) = client.into_parts();
-                return Next::Other(transport, read);
-            };
-            let keeps = self
-                .answer_one(&mut client, &asked, &mut exchange, from)
-                .await;
-            client.answered(asked.length());
-            if !keeps {
-                client.close(FAREWELL).await;
-                return Next::Over;
+            // Apart, so that idle connections do not carry its state.
+            match Box::pin(self.answer_next(&mut client, asked, from)).await {
+                Some(true) => {}
+                Some(false) => return Next::Over,
+                None => {
+                    let (transport, read) = client.into_parts();
+                    return Next::Other(transport, read);
+                }
             }
         }
+    }
+
+    /// Answers a request that has been read, and tells whether the connection stays open; `None`
+    /// where it is for the proxy library.
+    async fn answer_next(&self, client: &mut Client, asked: Asked, from: Origin) -> Option<bool> {
+        let mut exchange = self.admit_to_lane(&asked, &client.read, from)?;
+        let keeps = self.answer_one(client, &asked, &mut exchange, from).await;
+        client.answered(asked.length());
+        if !keeps {
+            client.close(FAREWELL).await;
+        }
+        Some(keeps)
     }
 
     async fn next_request(
