@@ -78,6 +78,22 @@ async fn settings_of_the_role_count_more_than_those_of_the_function() {
         );
     }
     let dumped = dump(&project, &[]).await;
+    let in_order = [
+        "db-aggregates-enabled",
+        "db-schemas",
+        "db-config",
+        "db-pre-config",
+        "db-tx-end",
+        "jwt-secret-is-base64",
+        "jwt-cache-max-lifetime",
+        "server-trace-header",
+        "server-timing-enabled",
+        "admin-server-port",
+    ];
+    let name = |line: &str| line.split(" = ").next().unwrap_or_default().to_owned();
+    let names = dumped.lines().map(name);
+    let found: Vec<String> = names.filter(|n| in_order.contains(&n.as_str())).collect();
+    assert_eq!(found, in_order);
     for line in [
         "db-anon-role = \"\"",
         "db-max-rows = 3",
