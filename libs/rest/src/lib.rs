@@ -45,7 +45,9 @@
 //! * A relation, column or type that does not exist is refused without asking PostgreSQL, with
 //!   PostgreSQL's code and message. Before that, the schema cache is checked for being out of date,
 //!   so that new objects are found without a reload by hand.
-//! * What stands after a complete value of `select`, `is.` or `in.()` is refused, not ignored.
+//! * What stands after a complete `select`, name or group of conditions is refused, not ignored.
+//! * What a write answers is every row that it changed, also where the new values no longer match.
+//! * Embedded resources are `json`, not `jsonb`.
 //! * An answer larger than [`EngineSettings::max_response_bytes`] is refused with 413, one that finds
 //!   no room in the [`AnswerMemory`] with 503.
 //! * A JSON array of anything is accepted as the one unnamed argument of a function.

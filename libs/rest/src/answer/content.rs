@@ -1,11 +1,10 @@
 //! Content negotiation: which of the accepted media types a resource can be shown as.
 
 use crate::error::RestError;
-use crate::plan::call::CallPlan;
 use crate::plan::{Parsed, Planner};
 use crate::request::media::{MediaType, PlanFormat};
 use crate::request::select::SelectItem;
-use crate::schema::{ObjectName, Returns};
+use crate::schema::{Function, ObjectName, Returns};
 use crate::sql::BodyFormat;
 
 /// How the answer looks.
@@ -49,7 +48,7 @@ pub(crate) fn choose_for_relation(
     relation: &ObjectName,
 ) -> Result<Content, RestError> {
     choose(planner, parsed, |media| {
-        handled(planner, parsed, Some(relation), media).or_else(|| rows(planner, media))
+        handled(planner, parsed, Some(relation), media).or_else(|| rows(media))
     })
 }
 
@@ -57,27 +56,27 @@ pub(crate) fn choose_for_relation(
 pub(crate) fn choose_for_call(
     planner: &Planner<'_>,
     parsed: &Parsed,
-    plan: &CallPlan,
+    function: &Function,
 ) -> Result<Content, RestError> {
-    choose(planner, parsed, |media| match &plan.function.returns {
+    choose(planner, parsed, |media| match &function.returns {
         Returns::Void => {
-            let shown = of_value(planner, plan, parsed, media);
+            let shown = of_value(planner, function, parsed, media);
             shown.map(|_| Content::new(&MediaType::Json, BodyFormat::Empty))
         }
-        Returns::Scalar => of_value(planner, plan, parsed, media),
+        Returns::Scalar => of_value(planner, function, parsed, media),
         Returns::Row(relation) => handled(planner, parsed, relation.as_ref(), media)
-            .or_else(|| rows_of_call(planner, plan, media)),
+            .or_else(|| rows_of_call(function, media)),
     })
 }
 
 /// For a function that returns values without columns.
 fn of_value(
     planner: &Planner<'_>,
-    plan: &CallPlan,
+    function: &Function,
     parsed: &Parsed,
     media: &MediaType,
 ) -> Option<Content> {
-    own_media(plan, media)
+    own_media(function, media)
         .or_else(|| {
             let mut content = handled(planner, parsed, None, media)?;
             if let BodyFormat::Handler { takes_value, .. } = &mut content.format {
@@ -85,7 +84,7 @@ fn of_value(
             }
             Some(content)
         })
-        .or_else(|| values(plan, media))
+        .or_else(|| values(function, media))
 }
 
 /// An aggregate of the database that makes this media type. One for the relation itself counts
@@ -126,8 +125,8 @@ fn handled(
 }
 
 /// The function's own media type: the name of the domain that it returns.
-fn own_media(plan: &CallPlan, media: &MediaType) -> Option<Content> {
-    let name = plan.function.media.as_deref()?;
+fn own_media(function: &Function, media: &MediaType) -> Option<Content> {
+    let name = function.media.as_deref()?;
     let shown = match (name, media) {
         ("*/*", media) if !media.is_vendored() => MediaType::OctetStream,
         _ if media.database_name() == name => media.clone(),
@@ -137,30 +136,34 @@ fn own_media(plan: &CallPlan, media: &MediaType) -> Option<Content> {
 }
 
 /// For functions that return values without columns.
-fn values(plan: &CallPlan, media: &MediaType) -> Option<Content> {
-    let one = plan.returns_one();
-    let format = if one {
-        BodyFormat::Value
-    } else {
-        BodyFormat::Values
+fn values(function: &Function, media: &MediaType) -> Option<Content> {
+    let one = !function.returns_set;
+    let format = |strip_nulls: bool| {
+        if one {
+            BodyFormat::Value { strip_nulls }
+        } else {
+            BodyFormat::Values { strip_nulls }
+        }
     };
     match media {
-        MediaType::Json | MediaType::Any => Some(Content::new(&MediaType::Json, format)),
+        MediaType::Json | MediaType::Any => Some(Content::new(&MediaType::Json, format(false))),
         // One of several values is a row with one column.
         MediaType::Object { stripped } if !one => {
             let strip_nulls = *stripped;
             Some(Content::new(media, BodyFormat::Object { strip_nulls }))
         }
-        MediaType::Object { .. } | MediaType::ArrayStripped => Some(Content::new(media, format)),
+        MediaType::Object { stripped } => Some(Content::new(media, format(*stripped))),
+        MediaType::ArrayStripped => Some(Content::new(media, format(true))),
         MediaType::Csv => Some(Content::new(media, BodyFormat::Csv)),
+        MediaType::GeoJson => Some(Content::new(media, BodyFormat::GeoJson)),
         _ => None,
     }
 }
 
 /// A function that returns one row shows an object, not an array of one.
-fn rows_of_call(planner: &Planner<'_>, plan: &CallPlan, media: &MediaType) -> Option<Content> {
-    let mut content = rows(planner, media)?;
-    if plan.returns_one() && matches!(content.format, BodyFormat::Array { .. }) {
+fn rows_of_call(function: &Function, media: &MediaType) -> Option<Content> {
+    let mut content = rows(media)?;
+    if !function.returns_set && matches!(content.format, BodyFormat::Array { .. }) {
         content.format = BodyFormat::Object {
             strip_nulls: *media == MediaType::ArrayStripped,
         };
@@ -168,7 +171,7 @@ fn rows_of_call(planner: &Planner<'_>, plan: &CallPlan, media: &MediaType) -> Op
     Some(content)
 }
 
-fn rows(planner: &Planner<'_>, media: &MediaType) -> Option<Content> {
+fn rows(media: &MediaType) -> Option<Content> {
     let format = match media {
         MediaType::Json | MediaType::Any => {
             let format = BodyFormat::Array { strip_nulls: false };
@@ -179,8 +182,8 @@ fn rows(planner: &Planner<'_>, media: &MediaType) -> Option<Content> {
             strip_nulls: *stripped,
         },
         MediaType::Csv => BodyFormat::Csv,
-        // PostGIS, which has the function for it, also brings the type.
-        MediaType::GeoJson if planner.schema.types.contains_key("geometry") => BodyFormat::GeoJson,
+        // Without PostGIS, PostgreSQL says that there is no function for it.
+        MediaType::GeoJson => BodyFormat::GeoJson,
         _ => return None,
     };
     Some(Content::new(media, format))

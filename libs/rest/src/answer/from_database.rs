@@ -10,9 +10,11 @@ pub(super) fn status(answered: &Answered) -> Result<Option<StatusCode>, RestErro
     let Some(text) = &answered.response_status else {
         return Ok(None);
     };
+    // What stands after the number is ignored.
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let status = text
-        .parse::<u16>()
-        .ok()
+        .get(..digits)
+        .and_then(|digits| digits.parse::<u16>().ok())
         .and_then(|code| StatusCode::from_u16(code).ok());
     status.map(Some).ok_or_else(RestError::bad_response_status)
 }

@@ -15,7 +15,7 @@ use crate::error::RestError;
 use crate::executor::Answered;
 use crate::plan::Parsed;
 use crate::plan::call::CallPlan;
-use crate::plan::mutate::MutatePlan;
+use crate::plan::mutate::{Action, MutatePlan};
 use crate::request::UNRESERVED;
 use crate::request::preferences::{Honoured, Representation, Resolution};
 
@@ -152,7 +152,10 @@ pub(crate) fn of_write(
     let (status, range) = match parsed.method {
         Method::POST => {
             let merged = parsed.preferences.resolution == Some(Resolution::Merge);
-            let nothing_new = merged && answered.inserted.is_some() && inserted <= 0;
+            let counts =
+                matches!(&plan.action, Action::Insert(insert) if insert.conflict.is_some());
+            let new = if counts { inserted } else { rows };
+            let nothing_new = merged && new <= 0;
             let status = if nothing_new {
                 StatusCode::OK
             } else {
@@ -268,11 +271,12 @@ pub(crate) fn single(answered: &Answered) -> Result<(), RestError> {
 fn location(plan: &MutatePlan, answered: &Answered) -> Option<String> {
     let values: Vec<Option<String>> = serde_json::from_str(answered.location.as_deref()?).ok()?;
     let encode = |text: &str| percent_encoding::utf8_percent_encode(text, UNRESERVED).to_string();
-    let pairs: Vec<String> = plan
-        .target
-        .primary_key
-        .iter()
-        .zip(values)
+    // In the order of the row's columns, not of the key's.
+    let place = |name: &String| plan.target.columns.iter().position(|c| c.name == *name);
+    let mut pairs: Vec<_> = plan.target.primary_key.iter().zip(values).collect();
+    pairs.sort_by_key(|(column, _)| place(column));
+    let pairs: Vec<String> = pairs
+        .into_iter()
         .map(|(column, value)| match value {
             Some(value) => format!("{}=eq.{}", encode(column), encode(&value)),
             None => format!("{}=is.null", encode(column)),

@@ -181,6 +181,7 @@ impl Engine {
             stopwatch.lap("response");
             return Ok(self.timed(response, &stopwatch));
         }
+        self.check_timezone(&mut parsed).await?;
         let (operation, schema) = match self.plan(&parsed, &schema) {
             Err(error) if MAYBE_STALE.contains(&error.code()) => {
                 match self.newer_schema(&parsed, &schema).await? {
@@ -190,7 +191,6 @@ impl Engine {
             }
             planned => (planned?, schema),
         };
-        self.check_timezone(&mut parsed).await?;
         stopwatch.lap("plan");
         let answered = self.execute(request, session, &parsed, &operation, &schema);
         let answered = answered.await?;
@@ -233,16 +233,15 @@ impl Engine {
         }
     }
 
-    /// A timezone that PostgreSQL does not know is ignored, or refused under strict handling.
+    /// A timezone that PostgreSQL does not know is as good as none.
     async fn check_timezone(&self, parsed: &mut Parsed) -> Result<(), RestError> {
-        let Some(zone) = parsed.preferences.timezone.clone() else {
-            return Ok(());
-        };
-        let zones = self.schema.timezones(&self.pool, &self.settings).await?;
-        if zones.contains(&zone) {
-            return Ok(());
+        if let Some(zone) = &parsed.preferences.timezone {
+            let zones = self.schema.timezones(&self.pool, &self.settings).await?;
+            if !zones.contains(zone) {
+                parsed.preferences.refuse_timezone();
+            }
         }
-        parsed.preferences.refuse_timezone()
+        Ok(())
     }
 
     async fn execute(

@@ -251,7 +251,7 @@ impl RestError {
         ))
     }
 
-    pub(crate) fn invalid_preferences(preferences: &[String]) -> Self {
+    pub(crate) fn invalid_preferences(preferences: &[&str]) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "PGRST122",

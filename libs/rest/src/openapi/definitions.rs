@@ -50,10 +50,11 @@ pub(super) fn of_relation(schema: &Schema, relation: &Relation) -> Value {
 fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
     let mut property = Map::new();
     let default = column.default.as_deref();
+    let data_type = shown_type(column);
     put(
         &mut property,
         "default",
-        default.and_then(|default| default_value(&column.base_type, default)),
+        default.and_then(|default| default_value(data_type, default)),
     );
     put(
         &mut property,
@@ -63,9 +64,8 @@ fn property(schema: &Schema, relation: &Relation, column: &Column) -> Value {
     if !column.enum_labels.is_empty() {
         property.insert("enum".to_owned(), column.enum_labels.clone().into());
     }
-    let data_type = shown_type(column);
     property.insert("format".to_owned(), data_type.into());
-    put(&mut property, "maxLength", max_length(&column.full_type));
+    put(&mut property, "maxLength", column.max_length);
     put(&mut property, "type", type_of(data_type));
     put(&mut property, "items", array_items(data_type));
     Value::Object(property)
@@ -122,16 +122,6 @@ fn foreign<'s>(
     let relationship = found.first()?;
     let (_, target) = relationship.columns.first()?;
     Some((&relationship.target.name, target))
-}
-
-/// `character varying(20)` → 20
-fn max_length(full_type: &str) -> Option<u32> {
-    let (name, length) = full_type.strip_suffix(')')?.split_once('(')?;
-    let counts = matches!(
-        name,
-        "character" | "character varying" | "bit" | "bit varying"
-    );
-    length.parse().ok().filter(|_| counts)
 }
 
 /// The default of a text without its cast and quotes, or its expression; of another type only what

@@ -11,7 +11,7 @@ use crate::plan::mutate::MutatePlan;
 use crate::plan::read::{ReadNode, Source};
 use crate::plan::{Parsed, Planner, Shape};
 use crate::request::preferences::Count;
-use crate::schema::{Schema, Volatility};
+use crate::schema::{ObjectName, Schema, Volatility};
 use crate::settings::{EngineSettings, OpenApiMode};
 use crate::sql::{self, BodyFormat, Statement, Total};
 
@@ -40,16 +40,24 @@ impl Operation {
         parsed: &Parsed,
         name: &str,
     ) -> Result<Self, RestError> {
-        let relation = planner.relation(name, &parsed.query)?;
-        let content = answer::choose_for_relation(planner, parsed, &relation.name)?;
-        let mut node = planner.read(
-            Source::Relation(relation.name.clone()),
-            Shape::Relation(relation.clone()),
-            &relation.name,
-            &parsed.query,
-            parsed.window,
-            false,
-        )?;
+        let source = ObjectName::new(planner.profile, name);
+        let content = || answer::choose_for_relation(planner, parsed, &source);
+        let node = planner.relation(name).and_then(|relation| {
+            planner.read(
+                Source::Relation(relation.name.clone()),
+                Shape::Relation(relation.clone()),
+                &relation.name,
+                &parsed.query,
+                parsed.window,
+                false,
+            )
+        });
+        let mut node = node.map_err(|error| {
+            let later = || content().and_then(|_| parsed.preferences.check());
+            planner.first_error(parsed, &source, error, later)
+        })?;
+        let content = content()?;
+        parsed.preferences.check()?;
         node.cap(planner.settings.max_rows);
         Ok(Self {
             kind: Kind::Read(node),
@@ -62,11 +70,21 @@ impl Operation {
         parsed: &Parsed,
         name: &str,
     ) -> Result<Self, RestError> {
-        let plan = planner.mutate(parsed, name)?;
-        let content = answer::choose_for_relation(planner, parsed, &plan.target.name)?;
+        let source = ObjectName::new(planner.profile, name);
+        let content = || answer::choose_for_relation(planner, parsed, &source);
+        let plan = planner.mutate(parsed, name).map_err(|error| {
+            let later = || {
+                parsed
+                    .preferences
+                    .check()
+                    .and_then(|()| content().map(drop))
+            };
+            planner.first_error(parsed, &source, error, later)
+        })?;
+        parsed.preferences.check()?;
         Ok(Self {
             kind: Kind::Write(plan),
-            content,
+            content: content()?,
         })
     }
 
@@ -75,8 +93,15 @@ impl Operation {
         parsed: &Parsed,
         name: &str,
     ) -> Result<Self, RestError> {
-        let plan = planner.call(parsed, name)?;
-        let content = answer::choose_for_call(planner, parsed, &plan)?;
+        let called = planner.called(parsed, name)?;
+        let (source, function) = (called.source().clone(), called.function.clone());
+        let content = || answer::choose_for_call(planner, parsed, &function);
+        let plan = planner.call(parsed, called).map_err(|error| {
+            let later = || content().and_then(|_| parsed.preferences.check());
+            planner.first_error(parsed, &source, error, later)
+        })?;
+        let content = content()?;
+        parsed.preferences.check()?;
         Ok(Self {
             kind: Kind::Call(plan),
             content,
@@ -210,7 +235,7 @@ impl Operation {
         if self.answers_plan() {
             return false;
         }
-        let limited = parsed.preferences.enforced_max_affected().is_some();
+        let limited = self.most_affected(parsed).is_some();
         match &self.kind {
             Kind::Read(_) | Kind::Describe(_) => false,
             Kind::Write(_) => {
@@ -219,8 +244,16 @@ impl Operation {
                     || self.content.single
                     || most_written(parsed).is_some()
             }
-            Kind::Call(plan) => !plan.read_only && (limited || self.content.single),
+            Kind::Call(plan) => limited || (!plan.read_only && self.content.single),
         }
+    }
+
+    /// How many rows the client lets this operation affect. New rows are not meant.
+    fn most_affected(&self, parsed: &Parsed) -> Option<i64> {
+        let adds = matches!(self.kind, Kind::Write(_))
+            && matches!(parsed.method, http::Method::POST | http::Method::PUT);
+        let most = parsed.preferences.enforced_max_affected();
+        most.filter(|_| !adds)
     }
 
     pub(crate) fn check(&self, parsed: &Parsed, answered: &Answered) -> Result<(), RestError> {
@@ -232,8 +265,9 @@ impl Operation {
         if self.content.single {
             answer::single(answered)?;
         }
-        if let Some(maximum) = parsed.preferences.enforced_max_affected()
-            && rows > maximum
+        if self
+            .most_affected(parsed)
+            .is_some_and(|maximum| rows > maximum)
         {
             return Err(RestError::too_many_affected(rows));
         }

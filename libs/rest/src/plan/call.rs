@@ -13,7 +13,7 @@ use crate::error::RestError;
 use crate::request::payload::Payload;
 use crate::request::range::Window;
 use crate::request::select::SelectItem;
-use crate::schema::{Function, Parameter, Returns, Volatility};
+use crate::schema::{Function, ObjectName, Parameter, Relation, Returns, Volatility};
 
 /// A call.
 #[derive(Debug, Clone)]
@@ -42,6 +42,25 @@ pub(crate) enum Arguments {
     Whole { body: Bytes, data_type: String },
 }
 
+/// What is called, before the query is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Called {
+    pub(crate) function: Arc<Function>,
+    arguments: Arguments,
+    /// The relation whose rows come back.
+    row_type: Option<Arc<Relation>>,
+}
+
+impl Called {
+    /// What can be embedded is looked for from here.
+    pub(crate) fn source(&self) -> &ObjectName {
+        match &self.row_type {
+            Some(relation) => &relation.name,
+            None => &self.function.name,
+        }
+    }
+}
+
 impl CallPlan {
     pub(crate) fn returns_void(&self) -> bool {
         self.function.returns == Returns::Void
@@ -51,14 +70,19 @@ impl CallPlan {
     pub(crate) fn returns_one(&self) -> bool {
         !self.function.returns_set
     }
+
+    /// What it returns has no columns.
+    pub(crate) fn returns_values(&self) -> bool {
+        matches!(self.function.returns, Returns::Void | Returns::Scalar)
+    }
 }
 
 impl Planner<'_> {
-    /// Plans GET, HEAD or POST of `/rpc/<name>`.
-    pub(crate) fn call(&self, parsed: &Parsed, name: &str) -> Result<CallPlan, RestError> {
+    /// The function that GET, HEAD or POST of `/rpc/<name>` calls.
+    pub(crate) fn called(&self, parsed: &Parsed, name: &str) -> Result<Called, RestError> {
         let keys: BTreeSet<String> = match (&parsed.payload, &parsed.query.columns) {
-            (Some(_), Some(columns)) => columns.iter().cloned().collect(),
-            (Some(payload), None) => payload.keys(),
+            (Some(Payload::Unchecked { .. }), Some(columns)) => columns.iter().cloned().collect(),
+            (Some(payload), _) => payload.keys(),
             (None, _) => parsed
                 .query
                 .arguments
@@ -73,19 +97,41 @@ impl Planner<'_> {
             return Err(RestError::uneven_keys());
         }
         let choice = choice?;
-        let arguments = arguments(parsed, &choice, &keys);
-        let function = choice.function;
+        let row_type = match &choice.function.returns {
+            Returns::Row(Some(name)) => self.schema.relations.get(name).cloned(),
+            _ => None,
+        };
+        Ok(Called {
+            arguments: arguments(parsed, &choice, &keys),
+            function: choice.function,
+            row_type,
+        })
+    }
+
+    /// Plans the call.
+    pub(crate) fn call(&self, parsed: &Parsed, called: Called) -> Result<CallPlan, RestError> {
+        let name = called.source().clone();
+        let Called {
+            function,
+            arguments,
+            row_type,
+        } = called;
+        let read = |shape: Shape, window: Window| {
+            self.read(Source::Result, shape, &name, &parsed.query, window, false)
+        };
         let read = match &function.returns {
             Returns::Void | Returns::Scalar => {
-                self.refuse_columns(parsed, &function)?;
-                None
+                // There is one column, with a name of its own.
+                let shape = Shape::Columns {
+                    label: function.name.name.clone(),
+                    columns: vec![("pgrst_scalar".to_owned(), function.return_type.clone())],
+                };
+                let asks = function.returns == Returns::Scalar && asks_of_columns(parsed);
+                Some(read(shape, parsed.window)?).filter(|_| asks)
             }
-            Returns::Row(relation) => {
-                let relation = relation
-                    .as_ref()
-                    .and_then(|name| self.schema.relations.get(name));
-                let shape = match relation {
-                    Some(relation) => Shape::Relation(relation.clone()),
+            Returns::Row(_) => {
+                let shape = match row_type {
+                    Some(relation) => Shape::Relation(relation),
                     None if function.out_columns.is_empty() => Shape::Opaque,
                     None => Shape::Columns {
                         // What is selected is looked for in the call, all else in its result.
@@ -97,21 +143,20 @@ impl Planner<'_> {
                         columns: function.out_columns.clone(),
                     },
                 };
-                let name = relation.map_or(&function.name, |relation| &relation.name);
-                let window = parsed.window;
-                let mut read =
-                    self.read(Source::Result, shape, name, &parsed.query, window, false)?;
-                read.cap(self.settings.max_rows);
-                Some(read)
+                Some(read(shape, parsed.window)?)
             }
         };
+        let read = read.map(|mut read| {
+            read.cap(self.settings.max_rows);
+            read
+        });
         Ok(CallPlan {
             read_only: parsed.method != Method::POST || function.volatility != Volatility::Volatile,
             arguments,
             window: if function.returns_set {
                 parsed.window.capped(self.settings.max_rows)
             } else {
-                Window::default()
+                parsed.window
             },
             read,
             function,
@@ -119,17 +164,13 @@ impl Planner<'_> {
     }
 }
 
-impl Planner<'_> {
-    /// A function that returns a value has no columns to select, filter or order by.
-    fn refuse_columns(&self, parsed: &Parsed, function: &Function) -> Result<(), RestError> {
-        let shape = Shape::Columns {
-            label: function.name.name.clone(),
-            columns: vec![("pgrst_scalar".to_owned(), function.return_type.clone())],
-        };
-        let (name, query) = (&function.name, &parsed.query);
-        let read = self.read(Source::Result, shape, name, query, parsed.window, false);
-        read.map(drop)
-    }
+/// The value is filtered, sorted or selected by name.
+fn asks_of_columns(parsed: &Parsed) -> bool {
+    let query = &parsed.query;
+    !(selects_all(parsed)
+        && query.filters.is_empty()
+        && query.logic.is_empty()
+        && query.order.is_empty())
 }
 
 /// Nothing in particular is selected.
@@ -143,11 +184,10 @@ fn arguments(parsed: &Parsed, choice: &Choice, keys: &BTreeSet<String>) -> Argum
     if choice.whole_body {
         let only = function.parameters.first();
         return Arguments::Whole {
-            body: parsed
-                .payload
-                .as_ref()
-                .map(Payload::text)
-                .unwrap_or_default(),
+            body: match &parsed.payload {
+                Some(payload) => payload.text(),
+                None => Payload::Fields(parsed.query.arguments.clone()).text(),
+            },
             data_type: only.map(|p| p.data_type.clone()).unwrap_or_default(),
         };
     }

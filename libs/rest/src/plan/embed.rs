@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 use super::Planner;
 use super::read::{ReadNode, Source};
 use crate::error::RestError;
-use crate::request::query::Query;
-use crate::request::select::{SelectItem, SelectRelation};
+use crate::request::select::SelectRelation;
 use crate::schema::relationships::{Cardinality, Relationship};
 use crate::schema::similar;
 use crate::schema::{ObjectName, Relation};
@@ -72,19 +71,10 @@ impl Link {
 }
 
 impl Planner<'_> {
-    /// A relation of the request's schema. Of one that is not there, it is told first what cannot
-    /// be embedded in it.
-    pub(crate) fn relation(&self, name: &str, query: &Query) -> Result<&Arc<Relation>, RestError> {
-        if let Some(relation) = self.schema.relation(self.profile, name) {
-            return Ok(relation);
-        }
-        let source = ObjectName::new(self.profile, name);
-        for item in &query.select {
-            if let SelectItem::Relation(wanted) = item {
-                self.find_relationship(&source, wanted)?;
-            }
-        }
-        Err(RestError::undefined_table(self.profile, name))
+    /// A relation of the request's schema.
+    pub(crate) fn relation(&self, name: &str) -> Result<&Arc<Relation>, RestError> {
+        let found = self.schema.relation(self.profile, name);
+        found.ok_or_else(|| RestError::undefined_table(self.profile, name))
     }
 
     /// The one relationship between `parent` and what `wanted` names, with its hint.
@@ -155,37 +145,25 @@ fn fits(relationship: &Relationship, name: &str, hint: Option<&str>) -> bool {
     if relationship.function.is_some() {
         return relationship.constraint == name;
     }
-    let single_column = |side: fn(&(String, String)) -> &String, wanted: &str| matches!(relationship.columns.as_slice(), [pair] if side(pair) == wanted);
+    // Of junctions there is neither a constraint nor a column.
+    let single = |side: fn(&(String, String)) -> &String, wanted: &str| matches!(relationship.columns.as_slice(), [pair] if side(pair) == wanted);
+    let own = |wanted: &str| single(|pair| &pair.0, wanted);
+    let foreign = |wanted: &str| single(|pair| &pair.1, wanted);
+    let constraint =
+        |wanted: &str| !relationship.constraint.is_empty() && relationship.constraint == wanted;
     let by_target = relationship.target.name == name;
-    match hint {
-        None => {
-            // A self reference named by its table means the rows that point here.
-            let by_target = by_target
-                && (!relationship.is_self || relationship.cardinality == Cardinality::OneToMany);
-            let by_key = matches!(
-                relationship.cardinality,
-                Cardinality::ManyToOne | Cardinality::OneToOne
-            ) && (single_column(|pair| &pair.0, name) && !relationship.target_is_view);
-            let by_constraint = relationship.constraint == name
-                && !relationship.constraint.is_empty()
-                && !relationship.target_is_view;
-            by_target || by_key || by_constraint
-        }
-        // A self reference with a hint: the rows that point here through that column.
-        Some(hint) if relationship.is_self && relationship.columns.len() == 1 => {
-            by_target
-                && relationship.cardinality == Cardinality::OneToMany
-                && (relationship.constraint == hint || single_column(|pair| &pair.1, hint))
-        }
-        Some(hint) => match &relationship.cardinality {
-            Cardinality::ManyToMany(junction) => by_target && junction.table.name == hint,
-            _ => {
-                by_target
-                    && (relationship.constraint == hint
-                        || single_column(|pair| &pair.0, hint)
-                        || single_column(|pair| &pair.1, hint))
-            }
-        },
+    let is_table = !relationship.target_is_view;
+    match (hint, &relationship.cardinality) {
+        // A self reference named by its table means the rows that point here, by its column the
+        // row that is pointed to. Others have no name.
+        (None, Cardinality::OneToMany) if relationship.is_self => by_target,
+        (Some(hint), Cardinality::OneToMany) if relationship.is_self => by_target && foreign(hint),
+        (None, Cardinality::ManyToOne) if relationship.is_self => own(name),
+        _ if relationship.is_self => false,
+        (None, Cardinality::ManyToMany(_)) => by_target,
+        (None, _) => by_target || (is_table && (constraint(name) || own(name))),
+        (Some(hint), Cardinality::ManyToMany(junction)) => by_target && junction.table.name == hint,
+        (Some(hint), _) => by_target && (constraint(hint) || own(hint) || foreign(hint)),
     }
 }
 

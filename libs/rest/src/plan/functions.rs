@@ -25,7 +25,7 @@ impl Planner<'_> {
     ) -> Result<Choice, RestError> {
         let posted = parsed.method == http::Method::POST;
         let overloads = self.schema.functions(self.profile, name);
-        let single_object = parsed.preferences.single_object && posted;
+        let single_object = parsed.preferences.single_object;
         let raw = posted
             && matches!(
                 parsed.content_type,
@@ -33,7 +33,6 @@ impl Planner<'_> {
             );
         let (unnamed, named): (Vec<&Arc<Function>>, Vec<&Arc<Function>>) = overloads
             .iter()
-            .filter(|function| single_object || !raw || has_unnamed(function))
             .partition(|function| posted && takes_body(function, &parsed.content_type));
         if single_object {
             let fits = |function: &&Arc<Function>| {
@@ -46,7 +45,9 @@ impl Planner<'_> {
         }
         let matching: Vec<&Arc<Function>> = named
             .into_iter()
-            .filter(|function| !raw && accepts(function, keys))
+            // A body that cannot be read is not for a function that takes nothing.
+            .filter(|function| !(raw && function.parameters.is_empty()))
+            .filter(|function| accepts(function, keys))
             .collect();
         pick(&matching, false)
             .or_else(|| pick(&unnamed, true))
@@ -73,7 +74,7 @@ impl Planner<'_> {
             MediaType::OctetStream if posted => Some("bytea"),
             _ => None,
         };
-        if parsed.preferences.single_object && posted {
+        if parsed.preferences.single_object {
             let message = format!("Could not find the function {qualified} in the schema cache");
             let details = format!(
                 "Searched for the function {qualified} with a single json/jsonb parameter, but no \
@@ -175,10 +176,6 @@ fn signature(function: &Function) -> String {
         .map(|parameter| format!("{} => {}", parameter.name, parameter.data_type))
         .collect();
     format!("{}({})", function.name, parameters.join(", "))
-}
-
-fn has_unnamed(function: &Function) -> bool {
-    matches!(function.parameters.as_slice(), [only] if only.name.is_empty())
 }
 
 /// One unnamed parameter whose type is that of the body.

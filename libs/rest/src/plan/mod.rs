@@ -3,6 +3,7 @@
 
 pub(crate) mod call;
 pub(crate) mod embed;
+mod first_error;
 mod functions;
 pub(crate) mod mutate;
 pub(crate) mod read;
@@ -40,6 +41,14 @@ pub(crate) struct Parsed {
     pub(crate) profile: Profile,
 }
 
+impl Parsed {
+    /// The rows of a relation are changed.
+    pub(crate) fn writes_rows(&self) -> bool {
+        let reads = matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS);
+        !reads && matches!(self.target, Target::Relation(_))
+    }
+}
+
 /// Parses a request.
 pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Parsed, RestError> {
     let method = request.method.clone();
@@ -48,7 +57,6 @@ pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Pars
     }
     let profile = profile::negotiate(&method, &request.headers, &settings.schemas)?;
     let preferences = Preferences::parse(&request.headers);
-    preferences.check()?;
     let is_function = matches!(request.target, Target::Function(_));
     check_method(&method, &request.target)?;
     let reads = matches!(method, Method::GET | Method::HEAD);
@@ -61,15 +69,10 @@ pub(crate) fn parse(request: &Request, settings: &EngineSettings) -> Result<Pars
         Purpose::Rows
     };
     let has_body = matches!(method, Method::POST | Method::PUT | Method::PATCH);
+    // A whole row is replaced by what the body has.
+    let columns_given = query.columns.is_some() && method != Method::PUT;
     let payload = has_body
-        .then(|| {
-            payload::read(
-                &request.body,
-                &content_type,
-                purpose,
-                query.columns.is_some(),
-            )
-        })
+        .then(|| payload::read(&request.body, &content_type, purpose, columns_given))
         .transpose()?;
     Ok(Parsed {
         method,
@@ -98,10 +101,9 @@ fn top_window(method: &Method, request: &Request, query: &Query) -> Result<Windo
     let window = query.windows.get(&Vec::new()).copied().unwrap_or_default();
     match *method {
         Method::GET => range::requested(&request.headers, window),
+        _ if window.is_empty_elsewhere() => Err(range::negative_limit()),
         Method::PUT if !window.is_whole() => Err(RestError::put_limit()),
-        Method::PATCH | Method::DELETE
-            if !window.is_whole() && !query.order.iter().any(|(path, _)| path.is_empty()) =>
-        {
+        Method::PATCH | Method::DELETE if !query.windows.is_empty() && query.order.is_empty() => {
             Err(RestError::limit_without_order())
         }
         _ => Ok(window),

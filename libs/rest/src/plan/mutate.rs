@@ -91,7 +91,7 @@ pub(crate) struct Change {
 impl Planner<'_> {
     /// Plans POST, PUT, PATCH or DELETE on a relation.
     pub(crate) fn mutate(&self, parsed: &Parsed, name: &str) -> Result<MutatePlan, RestError> {
-        let target = self.relation(name, &parsed.query).map_err(|error| {
+        let target = self.relation(name).map_err(|error| {
             // PostgREST looks up the columns that are written, and has no table to look in.
             let is_found_missing = error.code() == "42P01";
             if is_found_missing && !columns_given(parsed).is_empty() {
@@ -130,7 +130,7 @@ impl Planner<'_> {
     }
 
     /// What the answer shows of the written rows. Where it shows none, resources that cannot be
-    /// embedded, and filters on resources that are not, are errors all the same.
+    /// embedded, filters on resources that are not, and aggregates are errors all the same.
     fn representation(
         &self,
         parsed: &Parsed,
@@ -138,7 +138,7 @@ impl Planner<'_> {
         full: bool,
     ) -> Result<Option<ReadNode>, RestError> {
         let query = &parsed.query;
-        if !full && !query.is_about_embeds() {
+        if !full && !query.is_about_more_than_columns() {
             return Ok(None);
         }
         let shape = Shape::Relation(target.clone());
@@ -151,15 +151,15 @@ impl Planner<'_> {
     }
 
     fn insert(parsed: &Parsed, target: &Arc<Relation>) -> Result<Insert, RestError> {
-        let values = values(parsed, target)?;
         if parsed.method == Method::PUT {
             let must_match = Self::put_filters(parsed, target)?;
             return Ok(Insert {
-                values,
+                values: values(parsed, target)?,
                 conflict: Some((Resolution::Merge, target.primary_key.clone())),
                 must_match,
             });
         }
+        let values = values(parsed, target)?;
         let columns = match &parsed.query.on_conflict {
             Some(columns) => {
                 let unknown = columns
@@ -247,9 +247,8 @@ impl Planner<'_> {
 /// Names of the columns that the body, or the `columns` parameter, gives values for.
 fn columns_given(parsed: &Parsed) -> BTreeSet<String> {
     match (&parsed.query.columns, &parsed.payload) {
-        (_, None) => BTreeSet::new(),
-        (Some(columns), Some(_)) => columns.iter().cloned().collect(),
-        (None, Some(payload)) => payload.keys(),
+        (Some(columns), Some(Payload::Unchecked { .. })) => columns.iter().cloned().collect(),
+        (_, payload) => payload.as_ref().map(Payload::keys).unwrap_or_default(),
     }
 }
 

@@ -312,6 +312,21 @@ pub(crate) fn parse_start_as<'a, T>(
     ))
 }
 
+/// The same; but where not even the beginning matches, there is nothing rather than an error.
+pub(crate) fn parse_if_begun<'a, T>(
+    what: &str,
+    shown: &str,
+    source: &'a str,
+    rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>,
+) -> Result<Option<T>, RestError> {
+    let mut cursor = Cursor::new(source, None);
+    match rule(&mut cursor) {
+        Ok(value) => Ok(Some(value)),
+        Err(Miss) if cursor.position == 0 => Ok(None),
+        Err(Miss) => parse_start_as(what, shown, source, rule).map(Some),
+    }
+}
+
 /// Characters that `rule` looks at in `source`.
 #[cfg(test)]
 pub(crate) fn steps<'a, T>(source: &'a str, rule: impl Fn(&mut Cursor<'a>) -> Parsed<T>) -> usize {

@@ -21,7 +21,12 @@ pub(crate) enum MediaType {
     Xml,
     Plan(PlanFormat),
     Any,
-    Other(String),
+    Other {
+        /// Type and subtype, in small letters.
+        name: String,
+        /// As the client wrote it.
+        given: String,
+    },
 }
 
 /// An execution plan instead of the rows.
@@ -66,7 +71,10 @@ impl MediaType {
             }
             "application/vnd.pgrst.plan+json" => Self::plan(true, &parameters),
             "*/*" => Self::Any,
-            _ => Self::Other(essence),
+            _ => Self::Other {
+                name: essence,
+                given: text.trim().to_owned(),
+            },
         }
     }
 
@@ -93,7 +101,7 @@ impl MediaType {
     /// Value of `Content-Type` for a body of this type.
     pub(crate) fn content_type(&self) -> String {
         match self {
-            Self::OctetStream | Self::Any | Self::Other(_) => self.essence().to_owned(),
+            Self::OctetStream | Self::Any | Self::Other { .. } => self.essence().to_owned(),
             _ => format!("{}; charset=utf-8", self.with_parameters()),
         }
     }
@@ -102,7 +110,11 @@ impl MediaType {
     pub(crate) fn with_parameters(&self) -> String {
         match self {
             Self::Plan(plan) => {
-                let mut value = format!("{}; for=\"{}\"", self.essence(), plan.target.essence());
+                let mut value = format!(
+                    "{}; for=\"{}\"",
+                    self.essence(),
+                    plan.target.with_parameters()
+                );
                 if !plan.options.is_empty() {
                     value.push_str("; options=");
                     value.push_str(&plan.options.join("|"));
@@ -113,6 +125,7 @@ impl MediaType {
                 format!("{};nulls=stripped", self.essence())
             }
             Self::Any => "*/*".to_owned(),
+            Self::Other { given, .. } => given.clone(),
             _ => self.essence().to_owned(),
         }
     }
@@ -148,7 +161,7 @@ impl MediaType {
             Self::Xml => "text/xml",
             Self::Plan(plan) if plan.json => "application/vnd.pgrst.plan+json",
             Self::Plan(_) => "application/vnd.pgrst.plan+text",
-            Self::Other(name) => name,
+            Self::Other { name, .. } => name,
         }
     }
 }
@@ -173,25 +186,29 @@ fn split_parameters(text: &str) -> Vec<String> {
 
 /// What the client accepts, best first. No header means anything.
 pub(crate) fn accepted(headers: &HeaderMap) -> Vec<MediaType> {
+    let Some(header) = headers.get(http::header::ACCEPT) else {
+        return vec![MediaType::Any];
+    };
     // Quality, then how specific it is: parameters make a range more so, asterisks less.
     let mut ranges: Vec<((f32, isize), MediaType)> = Vec::new();
-    for header in headers.get_all(http::header::ACCEPT) {
-        for range in split_ranges(header.to_str().unwrap_or_default()) {
-            let quality = split_parameters(&range)
-                .iter()
-                .find_map(|p| p.strip_prefix("q=")?.parse::<f32>().ok())
-                .unwrap_or(1.0);
-            let count = |c: char| isize::try_from(range.matches(c).count()).unwrap_or_default();
-            let specific = count(';') - count('*');
-            ranges.push(((quality, specific), MediaType::parse(&range)));
-        }
-    }
-    if ranges.is_empty() {
-        return vec![MediaType::Any];
+    for range in split_ranges(header.to_str().unwrap_or_default()) {
+        let (range, quality) = split_quality(&range.replace(' ', ""));
+        let count = |c: char| isize::try_from(range.matches(c).count()).unwrap_or_default();
+        let specific = count(';') - count('*');
+        ranges.push(((quality, specific), MediaType::parse(&range)));
     }
     // A stable sort: equal quality keeps the client's order.
     ranges.sort_by(|(a, _), (b, _)| b.0.total_cmp(&a.0).then_with(|| b.1.cmp(&a.1)));
     ranges.into_iter().map(|(_, media)| media).collect()
+}
+
+/// What stands before `;q=`, and the number after it.
+fn split_quality(range: &str) -> (String, f32) {
+    let Some((before, after)) = range.split_once(";q=") else {
+        return (range.to_owned(), 1.0);
+    };
+    let number = after.split(';').next().unwrap_or_default();
+    (before.to_owned(), number.parse().unwrap_or(1.0))
 }
 
 fn split_ranges(text: &str) -> Vec<String> {

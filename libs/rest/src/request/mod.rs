@@ -4,6 +4,7 @@
 mod blame;
 pub(crate) mod condition;
 pub(crate) mod cursor;
+mod deep_json;
 pub(crate) mod field;
 pub(crate) mod logic;
 pub(crate) mod media;

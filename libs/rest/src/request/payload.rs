@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use super::deep_json;
 use super::media::MediaType;
 use crate::error::RestError;
 
@@ -78,11 +79,11 @@ pub(crate) fn read(
     columns_given: bool,
 ) -> Result<Payload, RestError> {
     match media {
-        MediaType::Json | MediaType::Any if columns_given => Ok(Payload::Unchecked {
+        MediaType::Json if columns_given => Ok(Payload::Unchecked {
             is_object: first_byte(body) == Some(b'{'),
             text: body.clone(),
         }),
-        MediaType::Json | MediaType::Any => {
+        MediaType::Json => {
             if body.is_empty() && purpose == Purpose::Arguments {
                 return json(&Bytes::from_static(b"{}"), purpose);
             }
@@ -102,7 +103,9 @@ pub(crate) fn read(
         {
             Ok(Payload::Raw(body.clone()))
         }
-        other => Err(RestError::content_type_unacceptable(other.essence())),
+        other => Err(RestError::content_type_unacceptable(
+            &other.with_parameters(),
+        )),
     }
 }
 
@@ -113,8 +116,11 @@ fn first_byte(body: &[u8]) -> Option<u8> {
 }
 
 fn json(body: &Bytes, purpose: Purpose) -> Result<Payload, RestError> {
-    let shape: Shape = serde_json::from_slice(body)
-        .map_err(|_| RestError::invalid_body("Empty or invalid json"))?;
+    let shape = serde_json::from_slice(body).or_else(|error| match deep_json::shallow(body) {
+        Some(kept) => serde_json::from_slice(&kept),
+        None => Err(error),
+    });
+    let shape: Shape = shape.map_err(|_| RestError::invalid_body("Empty or invalid json"))?;
     let (keys, is_object, is_empty_array) = match shape {
         Shape::Object(keys) => (keys, true, false),
         Shape::Array(None) => (BTreeSet::new(), false, true),

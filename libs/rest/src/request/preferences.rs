@@ -15,8 +15,10 @@ pub(crate) struct Preferences {
     pub(crate) missing: Option<Missing>,
     pub(crate) strict: Option<bool>,
     pub(crate) timezone: Option<String>,
-    pub(crate) max_affected: Option<i64>,
-    invalid: Vec<String>,
+    /// As it was written, which need not be a number.
+    max_affected: Option<String>,
+    /// What is not known, or a timezone, which may not be. True: the latter.
+    doubtful: Vec<(String, bool)>,
 }
 
 /// What happens to rows that exist already.
@@ -57,7 +59,8 @@ impl Preferences {
     pub(crate) fn parse(headers: &HeaderMap) -> Self {
         let mut preferences = Self::default();
         for value in headers.get_all("prefer") {
-            for preference in value.to_str().unwrap_or_default().split(',') {
+            let text = value.to_str().unwrap_or_default();
+            for preference in text.split(',').filter(|_| !text.is_empty()) {
                 preferences.accept(preference.trim());
             }
         }
@@ -85,33 +88,31 @@ impl Preferences {
             ("missing", "null") => first(&mut self.missing, Missing::Null),
             ("handling", "strict") => first(&mut self.strict, true),
             ("handling", "lenient") => first(&mut self.strict, false),
-            ("timezone", zone) if !zone.is_empty() => {
+            ("timezone", zone) => {
+                self.doubtful.push((text.to_owned(), true));
                 first(&mut self.timezone, zone.to_owned());
             }
-            ("max-affected", number) => {
-                if let Ok(number) = number.parse() {
-                    first(&mut self.max_affected, number);
-                }
-            }
-            ("", _) => {}
-            _ => self.invalid.push(text.to_owned()),
+            // The first counts, even if it is no number.
+            ("max-affected", number) => first(&mut self.max_affected, number.to_owned()),
+            _ => self.doubtful.push((text.to_owned(), false)),
         }
     }
 
     /// Under `handling=strict`, a preference that is unknown is an error.
     pub(crate) fn check(&self) -> Result<(), RestError> {
-        if self.strict == Some(true) && !self.invalid.is_empty() {
-            return Err(RestError::invalid_preferences(&self.invalid));
+        let zone_is_known = self.timezone.is_some();
+        let wrong = self.doubtful.iter();
+        let wrong = wrong.filter(|(_, is_zone)| !(*is_zone && zone_is_known));
+        let wrong: Vec<&str> = wrong.map(|(text, _)| text.as_str()).collect();
+        if self.strict == Some(true) && !wrong.is_empty() {
+            return Err(RestError::invalid_preferences(&wrong));
         }
         Ok(())
     }
 
     /// Takes back a timezone that PostgreSQL does not know.
-    pub(crate) fn refuse_timezone(&mut self) -> Result<(), RestError> {
-        if let Some(zone) = self.timezone.take() {
-            self.invalid.push(format!("timezone={zone}"));
-        }
-        self.check()
+    pub(crate) fn refuse_timezone(&mut self) {
+        self.timezone = None;
     }
 
     /// Rows are counted. The planner's estimate is only for reads.
@@ -121,7 +122,8 @@ impl Preferences {
 
     /// The limit on affected rows counts only under strict handling.
     pub(crate) fn enforced_max_affected(&self) -> Option<i64> {
-        self.max_affected.filter(|_| self.strict == Some(true))
+        let most = self.max_affected.as_deref()?.parse().ok();
+        most.filter(|_| self.strict == Some(true))
     }
 }
 
@@ -200,11 +202,9 @@ impl Preferences {
         if let Some(zone) = &self.timezone {
             add(true, &format!("timezone={zone}"));
         }
-        if let Some(maximum) = self.max_affected.filter(|_| honoured.max_affected) {
-            add(
-                self.strict == Some(true),
-                &format!("max-affected={maximum}"),
-            );
+        let enforced = self.enforced_max_affected();
+        if let Some(maximum) = enforced.filter(|_| honoured.max_affected) {
+            add(true, &format!("max-affected={maximum}"));
         }
         (!applied.is_empty()).then(|| applied.join(", "))
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use percent_encoding::utf8_percent_encode;
 
-use super::condition::{Condition, Filter, ValueEnd, condition};
-use super::cursor::{Cursor, parse_as, parse_start_as};
+use super::condition::{Filter, ValueEnd, condition};
+use super::cursor::{Cursor, Parsed, parse_as, parse_if_begun, parse_start_as};
 use super::field::{Field, JsonStep, delimiter, json_path, name};
 use super::logic::{self, Logic};
 use super::order::{self, OrderTerm};
@@ -37,10 +37,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Something is embedded, or a filter is on something that should be.
-    pub(crate) fn is_about_embeds(&self) -> bool {
-        let relation = |item: &SelectItem| matches!(item, SelectItem::Relation(_));
-        self.select.iter().any(relation)
+    /// More than columns is asked for: something is embedded, or a filter is on something that
+    /// should be, or there is an aggregate.
+    pub(crate) fn is_about_more_than_columns(&self) -> bool {
+        let more = |item: &SelectItem| matches!(item, SelectItem::Relation(_)) || item.aggregates();
+        self.select.iter().any(more)
             || self.filters.iter().any(|(path, _)| !path.is_empty())
             || self.logic.iter().any(|(path, _)| !path.is_empty())
     }
@@ -53,7 +54,7 @@ pub(crate) fn parse(raw: &str, arguments_allowed: bool) -> Result<Query, RestErr
         return Err(RestError::request_too_large("query string", MAX_LENGTH));
     }
     let pairs: Vec<(String, Option<String>)> = raw
-        .split('&')
+        .split(['&', ';'])
         .filter(|pair| !pair.is_empty())
         .map(decode_pair)
         .collect::<Result<_, _>>()?;
@@ -202,9 +203,11 @@ fn parse_names(parameter: &str, value: &str) -> Result<Vec<String>, RestError> {
 
 /// Names of embedded resources and, last, a column with the path into it.
 fn tree_path(key: &str) -> Result<(EmbedPath, Vec<JsonStep>), RestError> {
-    parse_as("tree path", key, key, |cursor| {
-        Ok((cursor.separated(delimiter, name)?, json_path(cursor)?))
-    })
+    parse_as("tree path", key, key, path_and_steps)
+}
+
+fn path_and_steps(cursor: &mut Cursor<'_>) -> Parsed<(EmbedPath, Vec<JsonStep>)> {
+    Ok((cursor.separated(delimiter, name)?, json_path(cursor)?))
 }
 
 fn parse_logic(key: &str, value: &str) -> Result<(EmbedPath, Logic), RestError> {
@@ -226,13 +229,18 @@ fn parse_filter(
     arguments_allowed: bool,
 ) -> Result<(), RestError> {
     let path = tree_path(key);
-    let condition = parse_start_as("filter", value, value, |cursor| {
-        condition(cursor, ValueEnd::Parameter)
-    });
-    let condition: Condition = match condition {
-        Ok(condition) => condition,
-        Err(_) if arguments_allowed => {
-            query.arguments.push((key.to_owned(), value.to_owned()));
+    let rule = |cursor: &mut Cursor<'_>| condition(cursor, ValueEnd::Parameter);
+    let found = if arguments_allowed {
+        parse_if_begun("filter", value, value, rule)
+    } else {
+        parse_start_as("filter", value, value, rule).map(Some)
+    };
+    let condition = match found {
+        Ok(Some(condition)) => condition,
+        Ok(None) => {
+            let (mut names, _) = parse_start_as("tree path", key, key, path_and_steps)?;
+            let name = names.pop().unwrap_or_default();
+            query.arguments.push((name, value.to_owned()));
             return Ok(());
         }
         Err(error) => return Err(path.err().unwrap_or(error)),

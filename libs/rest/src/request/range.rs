@@ -18,7 +18,7 @@ impl Window {
     pub(crate) fn set_limit(&mut self, value: &str) -> Result<(), RestError> {
         if let Ok(limit) = value.parse::<i64>() {
             if limit < 0 {
-                return Err(RestError::invalid_range(NEGATIVE_LIMIT.to_owned()));
+                return Err(negative_limit());
             }
             self.limit = Some(limit);
         }
@@ -43,6 +43,11 @@ impl Window {
         self.offset == 0 && self.limit.is_none()
     }
 
+    /// No rows, but not from the first on: a range of items that nothing can be in.
+    pub(crate) fn is_empty_elsewhere(&self) -> bool {
+        self.offset > 0 && self.limit == Some(0)
+    }
+
     /// Rows that are in both windows.
     fn intersect(self, other: Self) -> Self {
         let end = |window: Self| {
@@ -62,6 +67,11 @@ impl Window {
     }
 }
 
+/// A range that has nothing in it. `limit=0` alone may ask for nothing.
+pub(crate) fn negative_limit() -> RestError {
+    RestError::invalid_range(NEGATIVE_LIMIT.to_owned())
+}
+
 /// Reads `Range: 0-9` (items), as sent with `Range-Unit: items` or without it.
 pub(crate) fn requested(headers: &HeaderMap, query: Window) -> Result<Window, RestError> {
     let header = headers
@@ -69,6 +79,9 @@ pub(crate) fn requested(headers: &HeaderMap, query: Window) -> Result<Window, Re
         .and_then(|value| value.to_str().ok())
         .and_then(parse_header);
     match header {
+        // Nothing is nothing, wherever the header would begin.
+        _ if query.offset == 0 && query.limit == Some(0) => Ok(query),
+        None if query.is_empty_elsewhere() => Err(negative_limit()),
         None => Ok(query),
         Some((first, Some(last))) if last < first => Err(RestError::invalid_range(
             "The lower boundary must be lower than or equal to the upper boundary in the Range \
@@ -80,9 +93,8 @@ pub(crate) fn requested(headers: &HeaderMap, query: Window) -> Result<Window, Re
                 offset: first,
                 limit: last.map(|last| last.saturating_sub(first).saturating_add(1)),
             });
-            // Only `limit=0` may ask for nothing.
-            if both.limit == Some(0) && query.limit != Some(0) {
-                return Err(RestError::invalid_range(NEGATIVE_LIMIT.to_owned()));
+            if both.limit == Some(0) {
+                return Err(negative_limit());
             }
             Ok(both)
         }

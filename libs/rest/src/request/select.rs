@@ -10,6 +10,16 @@ pub(crate) enum SelectItem {
     Relation(SelectRelation),
 }
 
+impl SelectItem {
+    /// An aggregate is in it.
+    pub(crate) fn aggregates(&self) -> bool {
+        match self {
+            Self::Column(column) => column.aggregate.is_some(),
+            Self::Relation(relation) => relation.items.iter().any(Self::aggregates),
+        }
+    }
+}
+
 /// `alias:field::cast.aggregate()::aggregate_cast`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SelectColumn {

@@ -137,6 +137,7 @@ pub(super) fn column(
         name: row.name,
         position: row.position,
         data_type: words.shared(&row.data_type),
+        max_length: max_length(row.below.as_ref().unwrap_or(&row.full_type)),
         full_type: words.shared(&row.full_type),
         nullable: row.nullable,
         default: row.default.map(|text| words.shared(&text)),
@@ -145,6 +146,16 @@ pub(super) fn column(
         generated: row.generated,
     };
     (row.relation, column)
+}
+
+/// `character varying(20)` → 20
+fn max_length(full_type: &str) -> Option<u32> {
+    let (name, length) = full_type.strip_suffix(')')?.split_once('(')?;
+    let counts = matches!(
+        name,
+        "character" | "character varying" | "bit" | "bit varying"
+    );
+    length.parse().ok().filter(|_| counts)
 }
 
 /// Notes primary and unique keys at their relations and returns the foreign keys.

@@ -129,8 +129,10 @@ pub struct Column {
     pub data_type: Arc<str>,
     /// Type with its length or precision: `character varying(20)`.
     pub full_type: Arc<str>,
-    /// For domains the type below, else the same as `data_type`.
+    /// For domains the type below that is none, else the same as `data_type`.
     pub base_type: Arc<str>,
+    /// Most characters or bits, if the type, or that right below a domain, says so.
+    pub max_length: Option<u32>,
     /// May be null.
     pub nullable: bool,
     /// Expression of the default, if there is one.

@@ -23,9 +23,15 @@ pub(super) const RELATIONS: &str = concat!(
 );
 
 pub(super) const COLUMNS: &str = concat!(
-    "SELECT a.attrelid, a.attname::text, a.attnum, format_type(a.atttypid, null), \
+    "WITH RECURSIVE domains (oid, base) AS ( \
+         SELECT oid, typbasetype FROM pg_type WHERE typtype = 'd' UNION ALL \
+         SELECT d.oid, b.typbasetype FROM domains d JOIN pg_type b ON b.oid = d.base \
+         WHERE b.typtype = 'd'), \
+     roots AS (SELECT d.oid, d.base FROM domains d JOIN pg_type b ON b.oid = d.base \
+         WHERE b.typtype <> 'd') \
+     SELECT a.attrelid, a.attname::text, a.attnum, format_type(a.atttypid, null), \
      format_type(a.atttypid, a.atttypmod), \
-     CASE WHEN t.typtype = 'd' THEN format_type(t.typbasetype, null) END, \
+     format_type(r.base, null), format_type(nullif(t.typbasetype, 0), t.typtypmod), \
      NOT (a.attnotnull OR (t.typtype = 'd' AND t.typnotnull)), \
      CASE WHEN a.attgenerated = 's' THEN null \
           WHEN a.attidentity = 'd' THEN (SELECT format('nextval(%L)', q.objid::regclass) \
@@ -35,11 +41,12 @@ pub(super) const COLUMNS: &str = concat!(
           WHEN d.adbin IS NOT NULL THEN pg_get_expr(d.adbin, d.adrelid) \
           ELSE t.typdefault END, \
      s.description, \
-     CASE WHEN t.typtype = 'e' THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e \
-          WHERE e.enumtypid = t.oid ORDER BY e.enumsortorder) END, \
+     CASE WHEN t.typtype IN ('d', 'e') THEN ARRAY(SELECT e.enumlabel::text FROM pg_enum e \
+          WHERE e.enumtypid = coalesce(r.base, t.oid) ORDER BY e.enumsortorder) END, \
      a.attgenerated = 's' OR a.attidentity = 'a' \
      FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid \
      JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_type t ON t.oid = a.atttypid \
+     LEFT JOIN roots r ON r.oid = t.oid \
      LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum \
      LEFT JOIN pg_description s ON s.objoid = a.attrelid AND s.objsubid = a.attnum \
           AND s.classoid = 'pg_class'::regclass \
@@ -179,7 +186,10 @@ pub(super) struct ColumnRow {
     pub(super) position: i16,
     pub(super) data_type: String,
     pub(super) full_type: String,
+    /// What a domain is, domains below it left out.
     pub(super) base_type: Option<String>,
+    /// The type right below a domain, with its length.
+    pub(super) below: Option<String>,
     pub(super) nullable: bool,
     pub(super) default: Option<String>,
     pub(super) comment: Option<String>,
@@ -196,11 +206,12 @@ impl ColumnRow {
             data_type: row.get(3)?,
             full_type: row.get(4)?,
             base_type: row.get(5)?,
-            nullable: row.get(6)?,
-            default: row.get(7)?,
-            comment: row.get(8)?,
-            enum_labels: row.get(9)?,
-            generated: row.get(10)?,
+            below: row.get(6)?,
+            nullable: row.get(7)?,
+            default: row.get(8)?,
+            comment: row.get(9)?,
+            enum_labels: row.get(10)?,
+            generated: row.get(11)?,
         })
     }
 }

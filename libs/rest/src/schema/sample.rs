@@ -19,6 +19,7 @@ fn relation(name: &str, oid: u32, columns: &[(&str, &str, Option<&str>)]) -> Rel
             data_type: (*data_type).into(),
             full_type: (*data_type).into(),
             base_type: (*data_type).into(),
+            max_length: None,
             nullable: true,
             default: default.map(Into::into),
             comment: None,

@@ -9,7 +9,7 @@ use crate::schema::Parameter;
 
 /// `SELECT pgrst_call.… FROM …`
 pub(super) fn write(sql: &mut Sql, plan: &CallPlan) {
-    let single_value = plan.read.is_none();
+    let single_value = plan.returns_values();
     sql.push("SELECT ");
     sql.push(if single_value {
         "pgrst_call.pgrst_scalar"
@@ -49,9 +49,22 @@ pub(super) fn write(sql: &mut Sql, plan: &CallPlan) {
 fn target(parameter: &Parameter) -> Target {
     Target {
         name: parameter.name.clone(),
-        full_type: parameter.data_type.clone(),
+        full_type: roomy(&parameter.data_type),
         default: None,
         from_json: None,
+    }
+}
+
+/// The type of an argument's value. Without a length some types would have one character or bit,
+/// but parameters take any number.
+fn roomy(data_type: &str) -> String {
+    let (element, rest) = match data_type.split_once("[]") {
+        Some((element, _)) => (element, "[]"),
+        None => (data_type, ""),
+    };
+    match element {
+        "character" | "bit" => format!("{element} varying{rest}"),
+        _ => data_type.to_owned(),
     }
 }
 
@@ -68,7 +81,7 @@ fn write_arguments(sql: &mut Sql, arguments: &Arguments) {
                 sql.push("CAST(")
                     .value(value)
                     .push(" AS ")
-                    .push(&parameter.data_type)
+                    .push(&roomy(&parameter.data_type))
                     .push(")");
             });
         }

@@ -59,9 +59,13 @@ pub(crate) enum BodyFormat {
     Csv,
     GeoJson,
     /// The one value of a function.
-    Value,
+    Value {
+        strip_nulls: bool,
+    },
     /// The values of a function that returns a set of them.
-    Values,
+    Values {
+        strip_nulls: bool,
+    },
     /// The one value of a function as it is.
     Raw,
     /// What an aggregate makes of the rows, which are of the type of a relation, or of any.
@@ -120,8 +124,18 @@ const fn builtin_body(format: &BodyFormat) -> &'static str {
             "json_build_object('type', 'FeatureCollection', 'features', \
              coalesce(json_agg(ST_AsGeoJSON(_postgrest_t)::json), '[]'))"
         }
-        BodyFormat::Value => "coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null')",
-        BodyFormat::Values => "coalesce(json_agg(_postgrest_t.pgrst_scalar), '[]')",
+        BodyFormat::Value { strip_nulls: false } => {
+            "coalesce(json_agg(_postgrest_t.pgrst_scalar)->0, 'null')"
+        }
+        BodyFormat::Value { strip_nulls: true } => {
+            "coalesce(json_strip_nulls(json_agg(_postgrest_t.pgrst_scalar)->0), 'null')"
+        }
+        BodyFormat::Values { strip_nulls: false } => {
+            "coalesce(json_agg(_postgrest_t.pgrst_scalar), '[]')"
+        }
+        BodyFormat::Values { strip_nulls: true } => {
+            "coalesce(json_strip_nulls(json_agg(_postgrest_t.pgrst_scalar)), '[]')"
+        }
         BodyFormat::Raw => "(array_agg(_postgrest_t.pgrst_scalar))[1]",
     }
 }

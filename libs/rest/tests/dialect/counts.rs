@@ -52,3 +52,23 @@ async fn a_416_is_told_of_like_an_answer() {
     let told = ["content-location", "preference-applied"].map(|name| beyond.header(name));
     assert_eq!(told, ["/films?offset=100", "count=exact"]);
 }
+
+#[tokio::test]
+async fn nothing_may_be_asked_for_only_from_the_beginning() {
+    let world = World::new().await;
+    let nothing = world.send("GET /films?limit=0", &["Range: 3-1"], "").await;
+    assert_eq!((nothing.status, nothing.text().as_str()), (200, "[]"));
+    for line in [
+        "GET /films?limit=0&offset=1",
+        "PATCH /films?limit=0&offset=1",
+    ] {
+        let refused = world.send(line, &[], "{}").await;
+        assert_eq!(refused.fault(), (416, "PGRST103".to_owned()), "{line}");
+        assert_eq!(
+            refused.json()["details"],
+            "Limit should be greater than or equal to zero."
+        );
+    }
+    let head = world.send("HEAD /films", &["Range: 0-1"], "").await;
+    assert_eq!(head.header("content-range"), "0-4/*", "ranges are for GET");
+}

@@ -46,3 +46,34 @@ async fn a_column_of_a_view_names_the_table_it_points_to() {
         assert_eq!(rows, json!([{"id":3,"x":{"last_name":"Varda"}}]));
     }
 }
+
+#[tokio::test]
+async fn the_referenced_column_names_the_rows_that_point_to_it() {
+    let world = World::new().await;
+    let rows = world.rows("/directors?select=last_name,id(title)&id=eq.2&id.order=id");
+    let films = json!([{"title":"Cléo from 5 to 7"}, {"title":"Vagabond"}]);
+    assert_eq!(rows.await, json!([{"last_name":"Varda","id":films}]));
+}
+
+#[tokio::test]
+async fn rows_of_the_same_relation_have_two_names_only() {
+    let world = World::new().await;
+    let tables = "create table presidents (id integer primary key, \
+            predecessor integer unique references presidents); \
+        create table friends (a integer references people, b integer references people, \
+            primary key (a, b)); \
+        grant select on presidents, friends to anon;";
+    world.project.execute(tables).await.unwrap();
+    let by_column = world.rows("/people?select=id,below:people!boss_id(id)&id=eq.1");
+    assert_eq!(by_column.await, json!([{"id":1,"below":[{"id":2}]}]));
+    for url in [
+        "/people?select=people_boss_id_fkey(id)",
+        "/people?select=people!people_boss_id_fkey(id)",
+        "/people?select=people!friends(id)",
+        "/presidents?select=predecessor(id)",
+        "/presidents?select=presidents(id)",
+    ] {
+        let refused = world.get(url).await;
+        assert_eq!(refused.fault(), (400, "PGRST200".to_owned()), "{url}");
+    }
+}

@@ -9,6 +9,7 @@
 )]
 
 mod bare_writes;
+mod calls;
 mod counts;
 mod embedding;
 mod embedding_names;
@@ -17,14 +18,17 @@ mod functions;
 mod isolation;
 mod large_answers;
 mod media;
+mod negotiation;
 mod openapi;
 mod options;
 mod pagination;
+mod preferences;
 mod read;
 mod reload;
 mod resilience;
 mod schema_cache;
 mod server;
 mod sessions;
+mod several_faults;
 mod world;
 mod write;

@@ -133,3 +133,24 @@ async fn a_comment_of_one_line_is_a_title_without_description() {
     assert_eq!(info["title"], "Just films");
     assert_eq!(info["description"], "");
 }
+
+#[tokio::test]
+async fn a_domain_is_shown_as_what_it_is_made_of() {
+    let world = World::new().await;
+    let domains = "create domain word as varchar(7); create domain noun as word; \
+        create domain state as mood; \
+        create table codes (word word default 'a', noun noun, state state default 'sad'); \
+        grant select on codes to anon";
+    world.project.execute(domains).await.unwrap();
+    let document = world.rows("/").await;
+    let codes = &document["definitions"]["codes"]["properties"];
+    let (text, number) = ("character varying", json!(7));
+    assert_eq!(
+        codes["word"],
+        json!({"default": "a", "format": text, "maxLength": number, "type": "string"})
+    );
+    assert_eq!(codes["noun"], json!({"format": text, "type": "string"}));
+    // Of a type that is not PostgreSQL's own, the domain's name stays.
+    assert_eq!(codes["state"]["format"], "public.state");
+    assert_eq!(codes["state"]["enum"], json!(["sad", "fine", "happy"]));
+}

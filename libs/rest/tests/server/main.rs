@@ -12,6 +12,8 @@
 mod auth;
 #[path = "../dialect/bare_writes.rs"]
 mod bare_writes;
+#[path = "../dialect/calls.rs"]
+mod calls;
 mod client;
 mod configuration;
 #[path = "../dialect/counts.rs"]
@@ -29,12 +31,16 @@ mod http;
 mod isolation;
 #[path = "../dialect/media.rs"]
 mod media;
+#[path = "../dialect/negotiation.rs"]
+mod negotiation;
 #[path = "../dialect/openapi.rs"]
 mod openapi;
 #[path = "../dialect/options.rs"]
 mod options;
 #[path = "../dialect/pagination.rs"]
 mod pagination;
+#[path = "../dialect/preferences.rs"]
+mod preferences;
 #[path = "../dialect/read.rs"]
 mod read;
 #[path = "../dialect/reload.rs"]
@@ -47,6 +53,8 @@ mod schema_cache;
 mod server;
 #[path = "../dialect/sessions.rs"]
 mod sessions;
+#[path = "../dialect/several_faults.rs"]
+mod several_faults;
 #[path = "../dialect/world.rs"]
 mod world;
 #[path = "../dialect/write.rs"]
