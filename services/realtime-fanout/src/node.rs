@@ -30,6 +30,8 @@ use crate::session::{Frame, Session, event_frame};
 const CLOSING_PAUSE: Duration = Duration::from_millis(20);
 /// Sockets that a stop may close in a second when it need not be faster.
 const CLOSED_PER_SECOND: f64 = 200.0;
+/// Connections for users that stay open while nobody asks anything.
+const KEPT_CONNECTIONS: u32 = 2;
 /// Between good-bye and closing: a polling client fetches the one before the other.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long tasks may take to end after their sockets are closed.
@@ -220,6 +222,9 @@ impl Node {
                         let users = users.acquire().await;
                         users.map_err(|error| error.to_string())?;
                         warm.store(true, Ordering::Relaxed);
+                    } else if users.size() <= KEPT_CONNECTIONS {
+                        // Used now and then, they are not closed for being idle.
+                        drop(users.try_acquire());
                     }
                     Ok(())
                 })

@@ -161,3 +161,38 @@ async fn a_node_that_was_cut_off_fetches_what_it_missed_first() -> anyhow::Resul
     );
     node.stop().await
 }
+
+#[tokio::test]
+async fn clocks_need_not_agree() -> anyhow::Result<()> {
+    let mut scene = Scene::new().await?;
+    let mut sockets = Sockets::start()?;
+    let ids = publish(&mut scene, "orders", 0..5).await?;
+    // PostgreSQL's clock is ahead of that of NATS, first hardly, then by more than a room's first
+    // look into the stream allows for.
+    for (turn, ahead) in [(0_usize, 0), (1, 6)] {
+        let mut sql = scene.project.superuser().await?;
+        sqlx::query(
+            "insert into realtime.messages
+                (id, event_name, channel_id, channel_name, payload, sender_type, created_at)
+            select $1, 'e', id, 'orders', '{}', 'system', now() + make_interval(secs => $2)
+            from realtime.channels where pattern = 'orders'",
+        )
+        .bind(ids[turn])
+        .bind(f64::from(ahead))
+        .execute(&mut sql)
+        .await?;
+        // Whose room remembers nothing yet.
+        let node = scene.node().await?;
+        let name = format!("s{turn}");
+        sockets
+            .connect(scene.connect(&name, &node, &scene.anon_auth()))
+            .await?;
+        let since = json!({"channel": "orders", "since": ids[turn]});
+        let answer = sockets.ask(&name, "realtime:subscribe", since).await?;
+        assert_eq!(answer["gap"], false, "{ahead} s: {answer}");
+        let missed: Vec<i64> = (i64::try_from(turn)? + 1..5).collect();
+        assert_eq!(numbers(&mut sockets, &name, missed.len()).await?, missed);
+        node.stop().await?;
+    }
+    Ok(())
+}

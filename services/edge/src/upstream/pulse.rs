@@ -15,10 +15,10 @@ use super::probe::is_awake;
 use super::{Health, Member, Pool};
 
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(400);
+const PAUSE: Duration = Duration::from_millis(300);
 /// How long a member may take for an answer, at the first look and at the second.
-const FIRST: Duration = Duration::from_millis(900);
-const SECOND: Duration = Duration::from_millis(600);
+const FIRST: Duration = Duration::from_millis(800);
+const SECOND: Duration = Duration::from_millis(500);
 
 /// Gives up members that stand still, until the shutdown.
 pub(crate) async fn feel(pool: Arc<Pool>, shutdown: CancellationToken) {

@@ -13,6 +13,7 @@ use ingot_bus::Invalidation;
 use ingot_identity::Identity;
 use ingot_project::{Pools, ProjectId};
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 
 use super::store::{self, StoreError};
 use crate::node::Node;
@@ -22,6 +23,9 @@ use crate::node::Node;
 const MEMORY: Duration = Duration::from_secs(5);
 /// Most answers that are remembered.
 const MOST: u64 = 50_000;
+/// Questions that are asked at the same time. When many come back at once, more would open further
+/// connections, which takes longer than the questions do.
+const ASKED_AT_ONCE: usize = 5;
 /// Pause before another attempt to subscribe.
 const SUBSCRIBE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -40,6 +44,7 @@ struct Question {
 pub(crate) struct Permissions {
     /// `None` where policies decide.
     answers: Cache<Question, Option<bool>>,
+    asking: Semaphore,
     changes: DashMap<ProjectId, u64>,
 }
 
@@ -48,6 +53,7 @@ impl Default for Permissions {
         let answers = Cache::builder().max_capacity(MOST).time_to_live(MEMORY);
         Self {
             answers: answers.build(),
+            asking: Semaphore::new(ASKED_AT_ONCE),
             changes: DashMap::new(),
         }
     }
@@ -69,6 +75,8 @@ impl Permissions {
             channel: channel.to_owned(),
         };
         let ask = async {
+            // It is never closed.
+            let _turn = self.asking.acquire().await.ok();
             let answer = store::may_subscribe(pools, project, identity, channel).await?;
             Ok::<_, StoreError>((!answer.by_policy).then_some(answer.visible))
         };

@@ -21,6 +21,8 @@ use crate::rooms::{Room, RoomName};
 
 /// How often a node says that it is there.
 const BEAT: Duration = Duration::from_secs(1);
+/// A node that was not heard for so long is not waited for: it may stand still.
+const HUSH: Duration = Duration::from_millis(2200);
 /// A node that was not heard for so long is gone.
 const LEASE: Duration = Duration::from_secs(7);
 /// How long after an introduction all others have answered.
@@ -115,7 +117,9 @@ impl Peers {
         let mut introduced = self.introduced.subscribe();
         introduced.wait_for(|introduced| *introduced).await.ok();
         let heard = self.heard();
-        let answering = heard.iter().filter(|(_, peer)| peer.answers);
+        let answering = heard
+            .iter()
+            .filter(|(_, peer)| peer.answers && peer.last.elapsed() < HUSH);
         answering.map(|(name, _)| name.clone()).collect()
     }
 

@@ -18,9 +18,12 @@ use crate::session::Client;
 /// A seat above this sequence hears nothing of the feed: its replay has yet to end.
 pub(crate) const SILENT: u64 = u64::MAX;
 
-/// How much earlier than a client needs it a log begins: others will have seen less. Also the most
-/// by which the clocks of PostgreSQL and NATS may differ.
-const EARLIER: Duration = Duration::from_secs(15);
+/// How much earlier than a client needs it a log begins: others who come from the same place will
+/// have seen less. All of it is read and encoded for each room, while everybody waits.
+const EARLIER: Duration = Duration::from_secs(2);
+/// The same for a message that is not found there: the most by which the clocks of PostgreSQL and
+/// NATS may differ.
+const MUCH_EARLIER: Duration = Duration::from_secs(15);
 /// Messages taken from the log at once.
 const CHUNK: usize = 64;
 /// How long a client may take for one chunk.
@@ -111,27 +114,42 @@ async fn fill_log(node: &Arc<Node>, room: &Arc<Room>, message: Uuid) -> Result<(
     let RoomName::Channel(channel) = room.name() else {
         return Ok(());
     };
+    let bus_room = ingot_bus::Room {
+        project: room.project().clone(),
+        channel: channel.clone(),
+    };
     let _only = room.filling.lock().await;
+    let is_known = || room.log(|log| log.sequence_of(message)).is_some();
     // Who came at the same moment, from a node that is gone, has mostly seen the same: whoever is
     // first asks for all of them.
-    if room.log(|log| log.sequence_of(message)).is_some() {
+    if is_known() {
         return Ok(());
     }
-    let from = beginning(node, room, message).await;
-    if room.log(|log| log.reaches_back_to(from)) {
-        return Ok(());
+    for from in beginnings(node, room, message).await {
+        if !room.log(|log| log.reaches_back_to(from)) {
+            read_stream(node, room, &bus_room, from).await?;
+        }
+        if is_known() {
+            break;
+        }
     }
+    Ok(())
+}
+
+/// Puts what the stream has of a room in front of what the feed brought.
+async fn read_stream(
+    node: &Arc<Node>,
+    room: &Arc<Room>,
+    bus_room: &ingot_bus::Room,
+    from: StoredFrom,
+) -> Result<(), BusError> {
     // From here on all of the feed's messages are kept, so that none is missing behind the stream's.
     let number = room.log(|log| {
         log.keep();
         log.number()
     });
-    let bus_room = ingot_bus::Room {
-        project: room.project().clone(),
-        channel: channel.clone(),
-    };
     let mut stored = Vec::new();
-    for delivery in node.bus.stored(&bus_room, from).await? {
+    for delivery in node.bus.stored(bus_room, from).await? {
         stored.push(encode(node, room, delivery).await);
     }
     let stored = Log::of(stored, from);
@@ -144,15 +162,17 @@ async fn fill_log(node: &Arc<Node>, room: &Arc<Room>, message: Uuid) -> Result<(
     Ok(())
 }
 
-/// Where to look for a message. The stream cannot be searched by ids; the message's row tells when
-/// its transaction began, which was before the stream got it.
-async fn beginning(node: &Node, room: &Room, message: Uuid) -> StoredFrom {
+/// Where to look for a message, most likely first. The stream cannot be searched by ids; the
+/// message's row tells when its transaction began, which was before the stream got it.
+async fn beginnings(node: &Node, room: &Room, message: Uuid) -> Vec<StoredFrom> {
     match store::published_at(&node.pools, room.project(), message).await {
-        Ok(Some(time)) => StoredFrom::Time(time - EARLIER),
-        Ok(None) => StoredFrom::Beginning,
+        Ok(Some(time)) => [EARLIER, MUCH_EARLIER]
+            .map(|earlier| StoredFrom::Time(time - earlier))
+            .to_vec(),
+        Ok(None) => vec![StoredFrom::Beginning],
         Err(error) => {
             tracing::debug!(%error, "cannot look up a message, reading the whole room");
-            StoredFrom::Beginning
+            vec![StoredFrom::Beginning]
         }
     }
 }
