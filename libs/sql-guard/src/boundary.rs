@@ -37,8 +37,8 @@ pub fn statement(text: &[u8]) -> Option<usize> {
             Token::Symbol(b')') => open.parentheses = open.parentheses.saturating_sub(1),
             Token::Word(word) => open.word(word),
             // `begin, atomic` are two names.
-            Token::Symbol(symbol) if !is_space(symbol) => open.begins = false,
-            Token::Symbol(_) | Token::Passed => {}
+            Token::Symbol(_) => open.begins = false,
+            Token::Passed => {}
         }
     }
 }
@@ -88,6 +88,11 @@ impl<'a> Iterator for Tokens<'a> {
 
     fn next(&mut self) -> Option<Token<'a>> {
         let rest = self.text.get(self.at..)?;
+        let spaces = rest.iter().take_while(|byte| is_space(**byte)).count();
+        if spaces > 0 {
+            self.at += spaces;
+            return Some(Token::Passed);
+        }
         let mut token = Token::Passed;
         self.at += match rest {
             [] => return None,
@@ -132,6 +137,11 @@ impl Open {
     }
 
     fn word(&mut self, word: &[u8]) {
+        // Names are many, and none of these words is longer.
+        if word.len() > "atomic".len() {
+            self.begins = false;
+            return;
+        }
         let is = |keyword: &str| word.eq_ignore_ascii_case(keyword.as_bytes());
         if (self.begins && is("atomic")) || (self.bodies > 0 && is("case")) {
             self.bodies += 1;
@@ -143,12 +153,28 @@ impl Open {
 }
 
 /// What a name may begin with. Every byte beyond ASCII may be part of one.
-fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphabetic() || byte == b'_' || !byte.is_ascii()
 }
 
+/// Bytes that go on with a name: most of a text.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "it is computed when it is compiled, and would not be"
+)]
+static IN_WORD: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "it is below 256")]
+        let it = byte as u8;
+        table[byte] = is_word(it) || it.is_ascii_digit() || it == b'$';
+        byte += 1;
+    }
+    table
+};
+
 fn word(text: &[u8]) -> usize {
-    let goes_on = |byte: &&u8| is_word(**byte) || byte.is_ascii_digit() || **byte == b'$';
+    let goes_on = |byte: &&u8| IN_WORD.get(usize::from(**byte)).is_some_and(|it| *it);
     text.iter().take_while(goes_on).count()
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn insert(text: &str) -> Option<(Statement, usize)> {
     reader.word("into")?;
     let table = reader.table()?;
     if reader.symbol(b'(').is_some() {
-        reader.list(|reader| reader.name().map(drop))?;
+        reader.list(Reader::any_name)?;
     }
     reader.word("values")?;
     loop {

@@ -1,6 +1,8 @@
 //! Reads the few words of a statement that tell what it is: names, keywords, symbols. It knows no
 //! comments and no unusual quoting; whoever meets them asks the parser.
 
+use std::sync::LazyLock;
+
 /// Names that are longer are cut by the parser.
 const MAX_NAME: usize = 63;
 
@@ -110,6 +112,41 @@ pub(crate) const RESERVED: &[&str] = &[
     "with",
 ];
 
+/// For each letter that a reserved word begins with, a bit for each length: most names are told from
+/// them by it.
+static RESERVED_LENGTHS: LazyLock<[u64; 256]> = LazyLock::new(|| {
+    let mut lengths = [0; 256];
+    for word in RESERVED {
+        let (first, length) = first_and_length(word);
+        if let Some(lengths) = lengths.get_mut(first) {
+            *lengths |= length;
+        }
+    }
+    lengths
+});
+
+fn is_reserved(word: &str) -> bool {
+    let (first, length) = first_and_length(word);
+    let lengths = RESERVED_LENGTHS.get(first).copied().unwrap_or_default();
+    lengths & length != 0
+        && RESERVED
+            .binary_search(&word.to_ascii_lowercase().as_str())
+            .is_ok()
+}
+
+fn first_and_length(word: &str) -> (usize, u64) {
+    let first = word.as_bytes().first().map_or(0, u8::to_ascii_lowercase);
+    let length = u32::try_from(word.len()).ok();
+    let length = length.and_then(|length| 1_u64.checked_shl(length));
+    (usize::from(first), length.unwrap_or_default())
+}
+
+/// A name as it stands in a text.
+enum Spelling<'a> {
+    Bare(&'a str),
+    Quoted(&'a str),
+}
+
 /// A place in a text. What returns an option is `None` where something else stands.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reader<'a> {
@@ -185,26 +222,38 @@ impl<'a> Reader<'a> {
 
     /// A name that needs no quotes, or one in quotes without a quote in it.
     pub(crate) fn name(&mut self) -> Option<String> {
-        let name = if self.peek()? == b'"' {
+        Some(match self.spelling()? {
+            Spelling::Quoted(name) => name.to_owned(),
+            // A quote would make a prefix of it: `e'...'`, `u&"..."`.
+            Spelling::Bare(word) => word.to_ascii_lowercase(),
+        })
+    }
+
+    /// The same where nobody asks what the name is.
+    pub(crate) fn any_name(&mut self) -> Option<()> {
+        self.spelling().map(drop)
+    }
+
+    fn spelling(&mut self) -> Option<Spelling<'a>> {
+        let spelling = if self.peek()? == b'"' {
             self.at += 1;
             let start = self.pass(|byte| byte != b'"');
-            let name = self.text.get(start..self.at)?.to_owned();
+            let name = self.text.get(start..self.at)?;
             self.at += 1;
             if self.peek()? == b'"' {
                 return None;
             }
             self.spaces();
-            name
+            Spelling::Quoted(name)
         } else {
-            let word = self.bare()?.to_ascii_lowercase();
-            if RESERVED.binary_search(&word.as_str()).is_ok() {
+            let word = self.bare()?;
+            if is_reserved(word) {
                 return None;
             }
-            // A quote would make a prefix of it: `e'...'`, `u&"..."`.
-            word
+            Spelling::Bare(word)
         };
-        let length = 1..=MAX_NAME;
-        length.contains(&name.len()).then_some(name)
+        let (Spelling::Quoted(name) | Spelling::Bare(name)) = spelling;
+        (1..=MAX_NAME).contains(&name.len()).then_some(spelling)
     }
 
     /// `schema.table`, as [`Statement::filled_table`] tells it.

@@ -66,17 +66,18 @@ pub(crate) fn statement(slice: &str) -> Option<Statement> {
     let text = slice.get(boundary::gap(slice.as_bytes())..)?.trim_end();
     let words = Words::of(text)?;
     let mut reader = Reader::new(text);
+    let first = reader.bare()?.to_ascii_lowercase();
+    if first == "insert" {
+        reader.word("into")?;
+        return Some(Statement::insert(text, relation(&mut reader)?));
+    }
     let bare = Statement::new(text);
-    Some(match reader.bare()?.to_ascii_lowercase().as_str() {
+    Some(match first.as_str() {
         "select" if !words.into => Statement {
             is_query: true,
             counts_rows: true,
             ..bare
         },
-        "insert" => {
-            reader.word("into")?;
-            Statement::insert(text, relation(&mut reader)?)
-        }
         "update" => changing(bare, ChangeKind::Records, relation(&mut reader)?),
         "delete" => {
             reader.word("from")?;
