@@ -110,6 +110,12 @@ async fn how_deep_json_may_nest_is_for_postgresql_to_say() {
         .send("POST /films", &[], &nested(1000).replace("]]", "]"))
         .await;
     assert_eq!(broken.fault(), (400, "PGRST102".to_owned()));
+    // Nor is there an end to lists of lists.
+    let lists = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    let echo = async |levels: usize| world.send("POST /rpc/echo_json", &[], &lists(levels)).await;
+    let given = echo(1000).await;
+    assert_eq!((given.status, given.text()), (200, lists(1000)));
+    assert_eq!(echo(100_000).await.fault(), (500, "54001".to_owned()));
 }
 
 #[tokio::test]
