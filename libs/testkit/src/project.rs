@@ -11,6 +11,7 @@ use sqlx::postgres::PgSslMode;
 use sqlx::{Connection, PgConnection, PgPool};
 use tempfile::TempDir;
 
+use crate::servers::own_servers;
 use crate::{TestServers, template, test_servers};
 
 /// A fresh project. Its database and roles are dropped with the value.
@@ -35,11 +36,23 @@ impl TestProject {
     /// # Errors
     /// The servers do not start, or the migrations fail.
     pub async fn create() -> anyhow::Result<Self> {
+        Self::on(test_servers().await?).await
+    }
+
+    /// A project on servers that no other process has: for what changes a whole server. It takes
+    /// some seconds more.
+    ///
+    /// # Errors
+    /// The servers do not start, or the migrations fail.
+    pub async fn create_apart() -> anyhow::Result<Self> {
+        Self::on(own_servers().await?).await
+    }
+
+    async fn on(servers: &'static TestServers) -> anyhow::Result<Self> {
         // reqwest and others share one TLS provider; a second call changes nothing.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
-        let servers = test_servers().await?;
         let mut admin = template::ensure(servers).await?;
         let name = format!("t{}", random_hex().split_off(20));
         let database = format!("create database {name} template {}", template::TEMPLATE);

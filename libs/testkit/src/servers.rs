@@ -63,12 +63,8 @@ impl TestServers {
 }
 
 /// The servers of this test run; starts some for this process when nobody did for the run.
-///
-/// Servers of our own end with this process (see [`PrivateServers`]); the folder that they leave
-/// is removed by the next run.
 pub async fn test_servers() -> anyhow::Result<&'static TestServers> {
     static SHARED: OnceCell<TestServers> = OnceCell::const_new();
-    static OWN: OnceCell<PrivateServers> = OnceCell::const_new();
     SHARED
         .get_or_try_init(|| async {
             let environment = Environment::from_process()?;
@@ -76,10 +72,21 @@ pub async fn test_servers() -> anyhow::Result<&'static TestServers> {
                 return serde_json::from_str(named)
                     .with_context(|| format!("{VARIABLE} is not what `cargo xtask test` sets"));
             }
-            let own = OWN
-                .get_or_try_init(PrivateServers::start_throw_away)
-                .await?;
-            Ok(TestServers::from(own))
+            own_servers().await.cloned()
         })
         .await
+}
+
+/// Servers that no other process has.
+///
+/// They end with this process (see [`PrivateServers`]); the folder that they leave is removed by
+/// the next run.
+pub(crate) async fn own_servers() -> anyhow::Result<&'static TestServers> {
+    static RUNNING: OnceCell<PrivateServers> = OnceCell::const_new();
+    static OWN: OnceCell<TestServers> = OnceCell::const_new();
+    OWN.get_or_try_init(|| async {
+        let running = RUNNING.get_or_try_init(PrivateServers::start_throw_away);
+        Ok(TestServers::from(running.await?))
+    })
+    .await
 }

@@ -45,7 +45,8 @@ async fn offers_tls(scene: &Scene) -> anyhow::Result<bool> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_is_read_in_tls_where_that_is_asked_for() -> anyhow::Result<()> {
-    let scene = Scene::new(RealtimeSource::Wal).await?;
+    // It changes settings of the whole server.
+    let scene = Scene::apart(RealtimeSource::Wal).await?;
     let mut sql = scene.project.superuser().await?;
     offer_tls(&mut sql).await?;
     let deadline = Instant::now() + PATIENCE;

@@ -150,7 +150,8 @@ async fn wait_for_another_server(sql: &mut PgConnection, wait: bool) -> anyhow::
 /// such a server that is so, too, but only for a moment.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_log_tells_of_before_it_is_seen_is_waited_for() -> anyhow::Result<()> {
-    let scene = Scene::new(RealtimeSource::Wal).await?;
+    // It changes a setting of the whole server.
+    let scene = Scene::apart(RealtimeSource::Wal).await?;
     let mut room = scene.join("orders").await?;
     let relay = scene.relay().await?;
     let mut sql = scene.project.superuser().await?;

@@ -43,7 +43,15 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new(source: RealtimeSource) -> anyhow::Result<Self> {
-        let project = TestProject::create().await?;
+        Self::of(TestProject::create().await?, source).await
+    }
+
+    /// On a server that no other test has.
+    pub(crate) async fn apart(source: RealtimeSource) -> anyhow::Result<Self> {
+        Self::of(TestProject::create_apart().await?, source).await
+    }
+
+    async fn of(project: TestProject, source: RealtimeSource) -> anyhow::Result<Self> {
         project
             .execute("insert into realtime.channels (pattern) values ('orders'), ('room:%')")
             .await?;
